@@ -1,0 +1,39 @@
+"""Answers for load balancers and operators."""
+
+from http import HTTPStatus
+
+from django.core.cache import cache
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_GET
+
+
+@require_GET
+def live(_request: HttpRequest) -> HttpResponse:
+    """Say that the process answers."""
+    return JsonResponse({"live": True})
+
+
+@require_GET
+def ready(_request: HttpRequest) -> HttpResponse:
+    """Say whether database and cache answer; 503 when one does not."""
+    checks = {"database": _database_answers(), "cache": _cache_answers()}
+    status = HTTPStatus.OK if all(checks.values()) else HTTPStatus.SERVICE_UNAVAILABLE
+    return JsonResponse({"ready": all(checks.values()), **checks}, status=status)
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+def _cache_answers() -> bool:
+    try:
+        cache.set("health", 1, timeout=5)
+    except OSError:  # redis' errors of connection are OSErrors of the driver's own
+        return False
+    return cache.get("health") == 1

@@ -1,0 +1,45 @@
+"""Leave a trace of every write of a person or a model."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+
+from apps.accounts.models import User
+from apps.organizations.models import AuditEvent, Organization
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the request at hand came from."""
+
+    ip: str | None = None
+    user_agent: str = ""
+
+
+origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039  (frozen)
+
+
+def record(
+    *,
+    verb: str,
+    actor: User | None,
+    organization: Organization | None,
+    target: models.Model | None = None,
+    data: dict[str, Any] | None = None,
+) -> AuditEvent:
+    """Add the event within the caller's transaction; `data` holds JSON values and never text of documents."""
+    came_from = origin.get()
+    return AuditEvent.objects.create(
+        organization=organization,
+        actor=actor,
+        actor_label=(f"{actor} <{actor.email}>" if actor else "InferenceCloud")[:120],
+        verb=verb,
+        target_type=target._meta.label_lower if target else "",
+        target_id=str(target.pk) if target else "",
+        target_label=str(target)[:200] if target else "",
+        ip=came_from.ip,
+        user_agent=came_from.user_agent[:300],
+        data=data or {},
+    )

@@ -1,0 +1,207 @@
+"""The tree organization > division > workspace, who belongs where, and what was done by whom."""
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import User
+from apps.core.ids import uuid7
+
+
+class Role(models.TextChoices):
+    """What a membership makes a person (product.md, roles x permissions)."""
+
+    OWNER = "owner", _("Owner")
+    ADMIN = "admin", _("Admin")
+    AUDITOR = "auditor", _("Auditor")
+    STEWARD = "steward", _("Model steward")
+    DIVISION_LEAD = "division_lead", _("Division lead")
+    WORKSPACE_MANAGER = "workspace_manager", _("Workspace manager")
+    EDITOR = "editor", _("Editor")
+    APPROVER = "approver", _("Approver")
+    COMMENTER = "commenter", _("Commenter")
+    VIEWER = "viewer", _("Viewer")
+    GUEST = "guest", _("Guest")
+
+
+class OrganizationQuerySet(models.QuerySet["Organization"]):
+    """Filters on organizations."""
+
+    def of(self, user: User) -> Self:
+        """Keep the organizations that the person belongs to."""
+        return self.filter(pk__in=Membership.objects.filter(user=user).values("organization"))
+
+
+class Organization(models.Model):
+    """A company: the border that no content crosses."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(_("name"), max_length=80)
+    slug = models.SlugField(max_length=60, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = OrganizationQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Division(models.Model):
+    """A part of the company, perhaps within another part."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="divisions")
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="children"
+    )
+    name = models.CharField(_("name"), max_length=80)
+    slug = models.SlugField(max_length=60)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "slug"], name="division_slug_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Workspace(models.Model):
+    """Where a team keeps its notebooks."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="workspaces")
+    division = models.ForeignKey(Division, models.PROTECT, related_name="workspaces")
+    name = models.CharField(_("name"), max_length=80)
+    slug = models.SlugField(max_length=60)
+    archived_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "slug"], name="workspace_slug_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A role of a person in the whole organization, in one division, or in one workspace.
+
+    With neither division nor workspace the role holds in the whole organization; a division's role
+    holds in its workspaces and in the divisions below it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="memberships")
+    division = models.ForeignKey(
+        Division, models.CASCADE, null=True, blank=True, related_name="memberships"
+    )
+    workspace = models.ForeignKey(
+        Workspace, models.CASCADE, null=True, blank=True, related_name="memberships"
+    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=20, choices=Role.choices)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(division__isnull=True) | Q(workspace__isnull=True),
+                name="membership_one_scope",
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "user"],
+                condition=Q(division__isnull=True, workspace__isnull=True),
+                name="membership_once_per_organization",
+            ),
+            models.UniqueConstraint(
+                fields=["division", "user"],
+                condition=Q(division__isnull=False),
+                name="membership_once_per_division",
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "user"],
+                condition=Q(workspace__isnull=False),
+                name="membership_once_per_workspace",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.get_role_display()}"
+
+    @property
+    def scope(self) -> Organization | Division | Workspace:
+        """Return where the role holds."""
+        return self.workspace or self.division or self.organization
+
+
+class Invitation(models.Model):
+    """A link that makes whoever opens it a member; only the hash of its secret is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="invitations")
+    division = models.ForeignKey(Division, models.CASCADE, null=True, blank=True)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, null=True, blank=True)
+    role = models.CharField(_("role"), max_length=20, choices=Role.choices)
+    email = models.EmailField(
+        _("e-mail address"), blank=True
+    )  # when set, only this address may accept
+    secret_sha256 = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.organization}: {self.get_role_display()}"
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the link can still be accepted."""
+        return not self.accepted_at and not self.withdrawn_at and self.expires_at > timezone.now()
+
+
+class AuditEvent(models.Model):
+    """Who did what, when, from where. Rows are only ever added."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(
+        Organization, models.CASCADE, null=True, blank=True, related_name="audit_events"
+    )
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    actor_label = models.CharField(max_length=120)
+    verb = models.CharField(max_length=60)  # noun.participle, such as notebook.created
+    target_type = models.CharField(max_length=60, blank=True)
+    target_id = models.CharField(max_length=60, blank=True)
+    target_label = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+    ip = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.CharField(max_length=300, blank=True)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["organization", "-at"], name="audit_by_time"),
+            models.Index(fields=["organization", "verb", "-at"], name="audit_by_verb"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_label} {self.verb} {self.target_label}"
