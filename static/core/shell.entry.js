@@ -1,0 +1,15 @@
+/** What every page needs: theme, rail, menus, dialogs, toasts and the way htmx answers. */
+import { startConfirmations, startDialogs } from "./dialogs.js";
+import { startHtmx } from "./htmx.js";
+import { startMenus } from "./menus.js";
+import { startRail } from "./rail.js";
+import { startTheme } from "./theme.js";
+import { startToasts } from "./toasts.js";
+
+startTheme();
+startRail();
+startMenus();
+startDialogs();
+startConfirmations();
+startToasts();
+startHtmx();
