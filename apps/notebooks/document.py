@@ -1,0 +1,162 @@
+"""Read and write a notebook's document: Yjs updates outside, ProseMirror JSON inside.
+
+The encoding is y-prosemirror's, so that the editor meets what it would have written itself: the
+fragment "document" holds XmlElements named after their node type; neighbouring text nodes share one
+XmlText; a mark is a formatting attribute whose value is the mark's attributes; attributes that are
+null are left out. pycrdt measures XmlText in UTF-8 bytes, hence the appending at `len(text)`.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from pycrdt import Doc, XmlElement, XmlFragment, XmlText, merge_updates
+
+from apps.core.errors import DomainError
+
+FRAGMENT = "document"
+Node = dict[str, Any]  # ProseMirror JSON: {"type", "attrs"?, "content"?, "marks"?, "text"?}
+
+# y-prosemirror adds a hash to the name of marks that may overlap themselves.
+_HASHED_MARK = re.compile(r"^(.*)--[a-zA-Z0-9+/=]{8}$")
+# What the editor's schema fills in; written here too, so that opening a notebook changes nothing.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "heading": {"level": 1},
+    "orderedList": {"start": 1},
+    "taskItem": {"checked": False},
+    "tableCell": {"colspan": 1, "rowspan": 1},
+    "tableHeader": {"colspan": 1, "rowspan": 1},
+    "link": {"target": "_blank", "rel": "noopener noreferrer nofollow"},
+}
+_BLOCKS_OF_TEXT = {"paragraph", "heading", "codeBlock"}
+
+
+class UnreadableDocument(DomainError):  # noqa: N818  (a fact, not "…Error")
+    """Bytes that are no Yjs update."""
+
+
+def blank() -> Node:
+    """Return the document of a new notebook: one empty paragraph."""
+    return {"type": "doc", "content": [{"type": "paragraph"}]}
+
+
+def encode(document: Node) -> bytes:
+    """Return the update that writes the document into an empty one."""
+    doc: Doc = Doc()
+    fragment = doc.get(FRAGMENT, type=XmlFragment)
+    with doc.transaction():
+        _append(fragment, document.get("content", []))
+    return bytes(doc.get_update())
+
+
+def decode(state: bytes) -> Node:
+    """Return the document that an update, or all updates merged, amounts to."""
+    doc: Doc = Doc()
+    try:
+        doc.apply_update(state)
+    except ValueError as refusal:
+        message = f"wanted a Yjs update, got {len(state)} bytes that are none"
+        raise UnreadableDocument(message) from refusal
+    return {"type": "doc", "content": _content(doc.get(FRAGMENT, type=XmlFragment))}
+
+
+def merge(updates: Iterable[bytes]) -> bytes:
+    """Return one update for many, pending ones included; an empty document for none."""
+    parts = [bytes(update) for update in updates]
+    return bytes(merge_updates(*parts)) if parts else bytes(Doc().get_update())
+
+
+def plain_text(node: Node) -> str:
+    """Return the words only: a line for each block, a tab between the cells of a table's row."""
+    return "\n".join(_lines(node)).strip("\n")
+
+
+def _append(parent: XmlFragment | XmlElement, nodes: list[Node]) -> None:
+    for is_text, run in groupby(nodes, key=lambda node: node["type"] == "text"):
+        if is_text:
+            text = XmlText()
+            parent.children.append(text)
+            for node in run:
+                text.insert(len(text), node["text"], _formatting(node))
+            continue
+        for node in run:
+            element = XmlElement(node["type"], _attributes(node))
+            parent.children.append(element)
+            _append(element, node.get("content", []))
+
+
+def _attributes(node: Node) -> dict[str, Any]:
+    merged = {**_DEFAULTS.get(node["type"], {}), **node.get("attrs", {})}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _formatting(node: Node) -> dict[str, Any]:
+    return {mark["type"]: _attributes(mark) for mark in node.get("marks", [])}
+
+
+def _content(parent: XmlFragment | XmlElement) -> list[Node]:
+    nodes: list[Node] = []
+    for child in parent.children:
+        if isinstance(child, XmlText):
+            nodes.extend(_text_nodes(child))
+        elif isinstance(child, XmlElement):
+            nodes.append(_element_node(child))
+    return nodes
+
+
+def _element_node(element: XmlElement) -> Node:
+    node: Node = {"type": element.tag}
+    if attributes := {name: _whole(value) for name, value in _pairs(element)}:
+        node["attrs"] = attributes
+    if content := _content(element):
+        node["content"] = content
+    return node
+
+
+def _pairs(element: XmlElement) -> Iterable[tuple[str, Any]]:
+    return element.attributes.__iter__()  # its declared type lacks what makes it an iterator
+
+
+def _text_nodes(text: XmlText) -> list[Node]:
+    nodes: list[Node] = []
+    for words, formatting in text.diff():
+        node: Node = {"type": "text", "text": words}
+        if marks := [_mark(name, value) for name, value in (formatting or {}).items()]:
+            node["marks"] = sorted(marks, key=lambda mark: mark["type"])
+        nodes.append(node)
+    return nodes
+
+
+def _mark(name: str, value: Any) -> Node:  # JSON
+    hashed = _HASHED_MARK.match(name)
+    mark: Node = {"type": hashed.group(1) if hashed else name}
+    if isinstance(value, dict) and value:
+        mark["attrs"] = _whole(value)
+    return mark
+
+
+def _whole(value: Any) -> Any:  # JSON
+    """Return the value with whole numbers as int: Yjs knows one kind of number, JavaScript's."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return value
+
+
+def _lines(node: Node) -> list[str]:
+    children = node.get("content", [])
+    if node["type"] in _BLOCKS_OF_TEXT:
+        return ["".join(_words(child) for child in children)]
+    if node["type"] == "tableRow":
+        return ["\t".join(" ".join(_lines(cell)) for cell in children)]
+    return [line for child in children for line in _lines(child)]
+
+
+def _words(node: Node) -> str:
+    if node["type"] == "hardBreak":
+        return "\n"
+    return str(node.get("text", ""))
