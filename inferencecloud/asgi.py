@@ -1,4 +1,4 @@
-"""The ASGI entry: HTTP to Django, WebSockets to the consumers, both behind the session and Origin checks."""
+"""The ASGI entry: HTTP to Django, WebSockets to the consumers behind Origin check and session."""
 
 import os
 
@@ -8,8 +8,20 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inferencecloud.settings.dev")
 django_application = get_asgi_application()
 
-from inferencecloud import routing  # noqa: E402  (the consumers need the app registry)
+from apps.realtime import publish  # noqa: E402  (the consumers need the app registry)
+from inferencecloud import routing  # noqa: E402
+from inferencecloud.lifespan import Lifespan  # noqa: E402
+
+
+async def begin() -> None:
+    """Let worker threads publish into the loop that serves the sockets."""
+    getattr(publish, "use_this_loop", lambda: None)()
+
 
 application = ProtocolTypeRouter(
-    {"http": django_application, "websocket": routing.websocket_application}
+    {
+        "http": django_application,
+        "websocket": routing.websocket_application,
+        "lifespan": Lifespan(begin),
+    }
 )

@@ -1,4 +1,4 @@
-"""Every WebSocket route. A route carries the name of its topic; the access matrix test lists them all."""
+"""Every WebSocket route; tests/architecture holds a table of who may open which."""
 
 from channels.routing import URLRouter
 

@@ -9,10 +9,10 @@ from apps.core.errors import DomainError, NotVisible
 
 
 class DomainErrorMiddleware(MiddlewareMixin):
-    """Answer a DomainError with its status and its words; everything else is a bug and is logged."""
+    """Answer a DomainError with its status and its words; all else is a bug and is logged."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the refusal as page, htmx fragment or JSON; None leaves the exception to Django."""
+        """Return the refusal as page, fragment or JSON; None leaves the exception to Django."""
         if isinstance(exception, NotVisible):
             raise Http404 from exception
         if not isinstance(exception, DomainError):

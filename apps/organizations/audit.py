@@ -3,11 +3,12 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db import models
 
 from apps.accounts.models import User
-from apps.organizations.models import AuditEvent, Organization
+from apps.organizations.models import AuditEvent, Division, Organization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +30,19 @@ def record(
     target: models.Model | None = None,
     data: dict[str, Any] | None = None,
 ) -> AuditEvent:
-    """Add the event within the caller's transaction; `data` holds JSON values and never text of documents."""
+    """Add the event within the caller's transaction.
+
+    Args:
+        verb: noun.participle, such as notebook.created.
+        actor: who did it; None when InferenceCloud did.
+        organization: whose log shows it; None leaves it to the operator of the instance.
+        target: what it was done to.
+        data: JSON values; never the text of documents.
+    """
     came_from = origin.get()
     return AuditEvent.objects.create(
         organization=organization,
+        division_id=_division_of(target),
         actor=actor,
         actor_label=(f"{actor} <{actor.email}>" if actor else "InferenceCloud")[:120],
         verb=verb,
@@ -43,3 +53,12 @@ def record(
         user_agent=came_from.user_agent[:300],
         data=data or {},
     )
+
+
+def _division_of(target: object) -> UUID | None:
+    """Return the id of the division that the target lies in: its lead may read the event."""
+    if isinstance(target, Division):
+        return target.pk
+    place = getattr(target, "notebook", None) or target  # a grant, a picture: where the notebook is
+    place = getattr(place, "workspace", None) or place
+    return getattr(place, "division_id", None)

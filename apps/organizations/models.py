@@ -1,5 +1,6 @@
 """The tree organization > division > workspace, who belongs where, and what was done by whom."""
 
+from datetime import datetime
 from typing import Self
 
 from django.conf import settings
@@ -26,6 +27,12 @@ class Role(models.TextChoices):
     COMMENTER = "commenter", _("Commenter")
     VIEWER = "viewer", _("Viewer")
     GUEST = "guest", _("Guest")
+
+
+# Where a role can be held. Pages of local administrators rely on it, so the database holds it too.
+ONLY_IN_ORGANIZATION = (Role.OWNER, Role.ADMIN, Role.AUDITOR, Role.STEWARD)
+ONLY_IN_DIVISION = (Role.DIVISION_LEAD,)
+NEVER_IN_ORGANIZATION = (Role.DIVISION_LEAD, Role.WORKSPACE_MANAGER)
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
@@ -93,6 +100,22 @@ class Workspace(models.Model):
         return self.name
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    """Filters on memberships."""
+
+    def whole(self) -> Self:
+        """Keep those that hold in the whole organization."""
+        return self.filter(division__isnull=True, workspace__isnull=True)
+
+    def in_scope(self, scope: "Organization | Division | Workspace") -> Self:
+        """Keep those held in exactly this scope."""
+        if isinstance(scope, Organization):
+            return self.whole().filter(organization=scope)
+        if isinstance(scope, Division):
+            return self.filter(division=scope)
+        return self.filter(workspace=scope)
+
+
 class Membership(models.Model):
     """A role of a person in the whole organization, in one division, or in one workspace.
 
@@ -112,11 +135,28 @@ class Membership(models.Model):
     role = models.CharField(_("role"), max_length=20, choices=Role.choices)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    objects = MembershipQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.CheckConstraint(
                 condition=Q(division__isnull=True) | Q(workspace__isnull=True),
                 name="membership_one_scope",
+            ),
+            models.CheckConstraint(
+                condition=~Q(role__in=ONLY_IN_ORGANIZATION)
+                | Q(division__isnull=True, workspace__isnull=True),
+                name="membership_role_of_organization",
+            ),
+            models.CheckConstraint(
+                condition=~Q(role__in=ONLY_IN_DIVISION) | Q(division__isnull=False),
+                name="membership_role_of_division",
+            ),
+            models.CheckConstraint(
+                condition=~Q(role__in=NEVER_IN_ORGANIZATION)
+                | Q(division__isnull=False)
+                | Q(workspace__isnull=False),
+                name="membership_role_of_part",
             ),
             models.UniqueConstraint(
                 fields=["organization", "user"],
@@ -144,17 +184,26 @@ class Membership(models.Model):
         return self.workspace or self.division or self.organization
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    """Filters on invitations."""
+
+    def open(self) -> Self:
+        """Keep those that can still be accepted."""
+        return self.filter(
+            accepted_at__isnull=True, withdrawn_at__isnull=True, expires_at__gt=timezone.now()
+        )
+
+
 class Invitation(models.Model):
-    """A link that makes whoever opens it a member; only the hash of its secret is kept."""
+    """A link that makes one person a member; only the hash of its secret is kept."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="invitations")
     division = models.ForeignKey(Division, models.CASCADE, null=True, blank=True)
     workspace = models.ForeignKey(Workspace, models.CASCADE, null=True, blank=True)
     role = models.CharField(_("role"), max_length=20, choices=Role.choices)
-    email = models.EmailField(
-        _("e-mail address"), blank=True
-    )  # when set, only this address may accept
+    # When set, only a person who has confirmed this address may accept.
+    email = models.EmailField(_("e-mail address"), blank=True)
     secret_sha256 = models.CharField(max_length=64, unique=True)
     invited_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
@@ -167,13 +216,36 @@ class Invitation(models.Model):
     accepted_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(division__isnull=True) | Q(workspace__isnull=True),
+                name="invitation_one_scope",
+            ),
+        ]
+
     def __str__(self) -> str:
-        return f"{self.organization}: {self.get_role_display()}"
+        return f"{self.email or self.pk}: {self.get_role_display()}"
+
+    @property
+    def scope(self) -> Organization | Division | Workspace:
+        """Return where the role will hold."""
+        return self.workspace or self.division or self.organization
 
     @property
     def is_open(self) -> bool:
         """Say whether the link can still be accepted."""
         return not self.accepted_at and not self.withdrawn_at and self.expires_at > timezone.now()
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Filters on the audit log; its order is newest first."""
+
+    def older_than(self, at: datetime, pk: str) -> Self:
+        """Keep what comes after this event when the newest stands first."""
+        return self.filter(Q(at__lt=at) | Q(at=at, pk__lt=pk))
 
 
 class AuditEvent(models.Model):
@@ -183,6 +255,8 @@ class AuditEvent(models.Model):
     organization = models.ForeignKey(
         Organization, models.CASCADE, null=True, blank=True, related_name="audit_events"
     )
+    # The division that the target lay in at that time: what its lead may read.
+    division = models.ForeignKey(Division, models.SET_NULL, null=True, blank=True, related_name="+")
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -196,11 +270,14 @@ class AuditEvent(models.Model):
     user_agent = models.CharField(max_length=300, blank=True)
     data = models.JSONField(default=dict, blank=True)
 
+    objects = AuditEventQuerySet.as_manager()
+
     class Meta:
         ordering = ["-at", "-id"]
         indexes = [
             models.Index(fields=["organization", "-at"], name="audit_by_time"),
             models.Index(fields=["organization", "verb", "-at"], name="audit_by_verb"),
+            models.Index(fields=["organization", "actor", "-at"], name="audit_by_actor"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """What each role may do: product.md's matrix as predicates of django-rules.
 
-Content is not administration: an owner or admin runs the organization without reading its notebooks.
+Content is not administration: owners and admins run the organization without reading its notebooks.
 """
 
 from enum import IntEnum
@@ -39,6 +39,56 @@ ROLE_LEVEL: dict[str, Level] = {
 CREATORS = {Role.OWNER, Role.DIVISION_LEAD, Role.WORKSPACE_MANAGER, Role.EDITOR}
 ADMINISTRATORS = {Role.OWNER, Role.ADMIN}
 LOCAL_ADMINISTRATORS = {Role.DIVISION_LEAD, Role.WORKSPACE_MANAGER}
+PEOPLE_MANAGERS = ADMINISTRATORS | LOCAL_ADMINISTRATORS
+AUDIT_READERS = ADMINISTRATORS | {Role.AUDITOR, Role.DIVISION_LEAD}
+
+# Nobody gives, changes or takes a role that ranks above the highest of their own in that place.
+RANK: dict[str, int] = {
+    Role.OWNER: 100,
+    Role.ADMIN: 90,
+    Role.DIVISION_LEAD: 70,
+    Role.WORKSPACE_MANAGER: 60,
+    Role.AUDITOR: 50,
+    Role.STEWARD: 50,
+    Role.EDITOR: 40,
+    Role.APPROVER: 40,
+    Role.COMMENTER: 20,
+    Role.VIEWER: 10,
+    Role.GUEST: 0,
+}
+# Where each role can be held (the database holds it too).
+ROLES_OF_ORGANIZATION = [
+    Role.OWNER,
+    Role.ADMIN,
+    Role.AUDITOR,
+    Role.STEWARD,
+    Role.EDITOR,
+    Role.APPROVER,
+    Role.COMMENTER,
+    Role.VIEWER,
+    Role.GUEST,
+]
+ROLES_OF_WORKSPACE = [
+    Role.WORKSPACE_MANAGER,
+    Role.EDITOR,
+    Role.APPROVER,
+    Role.COMMENTER,
+    Role.VIEWER,
+    Role.GUEST,
+]
+ROLES_OF_DIVISION = [Role.DIVISION_LEAD, *ROLES_OF_WORKSPACE]
+
+
+def roles_possible_in(scope: Scope) -> list[Role]:
+    """Return the roles that can be held in the scope, the highest first."""
+    if isinstance(scope, Organization):
+        return ROLES_OF_ORGANIZATION
+    return ROLES_OF_DIVISION if isinstance(scope, Division) else ROLES_OF_WORKSPACE
+
+
+def organization_of(scope: Scope) -> Organization:
+    """Return the organization that the scope is or lies in."""
+    return scope if isinstance(scope, Organization) else scope.organization
 
 
 def ancestry(division: Division) -> list[Division]:
@@ -77,7 +127,19 @@ def workspace_level(user: User, workspace: Workspace) -> Level:
     )
 
 
-def has_role(name: str, *wanted: str) -> rules.predicates.Predicate:
+def rank_in(user: User, scope: Scope) -> int:
+    """Return the highest rank of the roles by which the person manages people there; or -1."""
+    managing = roles_in(user, scope) & PEOPLE_MANAGERS
+    return max((RANK[role] for role in managing), default=-1)
+
+
+def roles_givable(user: User, scope: Scope) -> list[Role]:
+    """Return the roles that the person may give in the scope, the highest first."""
+    rank = rank_in(user, scope)
+    return [role for role in roles_possible_in(scope) if RANK[role] <= rank]
+
+
+def has_role(name: str, wanted: set[Role]) -> rules.predicates.Predicate:
     """Return a predicate: the person holds one of the roles in the scope at hand."""
 
     @rules.predicate(name=name)
@@ -87,17 +149,42 @@ def has_role(name: str, *wanted: str) -> rules.predicates.Predicate:
     return predicate
 
 
-is_owner = has_role("is_owner", Role.OWNER)
-is_administrator = has_role("is_administrator", *ADMINISTRATORS)
-is_local_administrator = has_role("is_local_administrator", *LOCAL_ADMINISTRATORS)
-is_auditor = has_role("is_auditor", Role.AUDITOR)
-is_lead = has_role("is_lead", Role.DIVISION_LEAD)
-is_creator = has_role("is_creator", *CREATORS)
+def has_role_somewhere(name: str, wanted: set[Role]) -> rules.predicates.Predicate:
+    """Return a predicate: the person holds one of the roles in the organization or a part of it."""
 
+    @rules.predicate(name=name)
+    def predicate(user: Any, organization: Any) -> bool:
+        if organization is None or not user.is_active:
+            return False
+        held = Membership.objects.filter(user=user, organization=organization)
+        return held.filter(role__in=wanted).exists()
+
+    return predicate
+
+
+is_owner = has_role("is_owner", {Role.OWNER})
+is_administrator = has_role("is_administrator", ADMINISTRATORS)
+is_people_manager = has_role("is_people_manager", PEOPLE_MANAGERS)
+is_divisions_manager = has_role("is_divisions_manager", ADMINISTRATORS | {Role.DIVISION_LEAD})
+is_audit_reader = has_role("is_audit_reader", AUDIT_READERS)
+is_creator = has_role("is_creator", CREATORS)
+
+# On the scope at hand: an organization, a division or a workspace.
 rules.add_perm("organizations.delete_organization", is_owner)
 rules.add_perm("organizations.change_organization", is_administrator)
-rules.add_perm("organizations.manage_people", is_administrator | is_local_administrator)
-rules.add_perm("organizations.manage_divisions", is_administrator | is_lead)
-rules.add_perm("organizations.manage_workspaces", is_administrator | is_local_administrator)
-rules.add_perm("organizations.read_audit", is_administrator | is_auditor | is_lead)
+rules.add_perm("organizations.manage_people", is_people_manager)
+rules.add_perm("organizations.manage_divisions", is_divisions_manager)
+rules.add_perm("organizations.manage_workspaces", is_people_manager)
+rules.add_perm("organizations.read_audit", is_audit_reader)
 rules.add_perm("organizations.create_notebook", is_creator)
+
+# On an organization: whether a page of administration has something for the person.
+rules.add_perm(
+    "organizations.open_people", has_role_somewhere("manages_people_somewhere", PEOPLE_MANAGERS)
+)
+rules.add_perm(
+    "organizations.open_structure", has_role_somewhere("manages_parts_somewhere", PEOPLE_MANAGERS)
+)
+rules.add_perm(
+    "organizations.open_audit", has_role_somewhere("reads_audit_somewhere", AUDIT_READERS)
+)

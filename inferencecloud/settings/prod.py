@@ -1,10 +1,13 @@
-"""Production: PostgreSQL, Redis, several processes behind a TLS proxy. Everything comes by environment."""
+"""Production: PostgreSQL, Redis, several processes behind a TLS proxy, all by environment."""
 
 from inferencecloud.settings.base import *  # noqa: F403
 from inferencecloud.settings.base import STORAGES, env
+from inferencecloud.settings.logs import logging_config
 
 SECRET_KEY = env.str("SECRET_KEY")
-DATABASE_URL = env.str("DATABASE_URL")  # refuse to start without one
+# Refuse to start without these two: processes that do not share them would each tell another story.
+DATABASE_URL = env.str("DATABASE_URL")
+REDIS_URL = env.str("REDIS_URL")
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
@@ -15,7 +18,8 @@ SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 
-STORAGES["staticfiles"] = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+LOGGING = logging_config(level=env.str("LOG_LEVEL", default="INFO").upper(), as_json=True)
+
 if env.str("S3_BUCKET", default=""):
     STORAGES["default"] = {
         "BACKEND": "storages.backends.s3.S3Storage",

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from inferencecloud.settings.base import *  # noqa: F403
-from inferencecloud.settings.base import DATABASES
+from inferencecloud.settings.base import DATABASES, STORAGES
 
 SECRET_KEY = "test-only-key-that-protects-nothing-at-all-0123456789"  # noqa: S105
 DATA_DIR = Path(tempfile.mkdtemp(prefix="inferencecloud-test-"))
@@ -16,3 +16,4 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 ALLOWED_HOSTS = ["*"]
 AXES_ENABLED = False
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
