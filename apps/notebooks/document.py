@@ -46,7 +46,7 @@ def encode(document: Node) -> bytes:
     doc: Doc = Doc()
     fragment = doc.get(FRAGMENT, type=XmlFragment)
     with doc.transaction():
-        _append(fragment, document.get("content", []))
+        write_nodes(fragment, document.get("content", []))
     return bytes(doc.get_update())
 
 
@@ -72,7 +72,8 @@ def plain_text(node: Node) -> str:
     return "\n".join(_lines(node)).strip("\n")
 
 
-def _append(parent: XmlFragment | XmlElement, nodes: list[Node]) -> None:
+def write_nodes(parent: XmlFragment | XmlElement, nodes: list[Node]) -> None:
+    """Append the nodes, in their order, to an element of a Yjs document."""
     for is_text, run in groupby(nodes, key=lambda node: node["type"] == "text"):
         if is_text:
             text = XmlText()
@@ -83,7 +84,7 @@ def _append(parent: XmlFragment | XmlElement, nodes: list[Node]) -> None:
         for node in run:
             element = XmlElement(node["type"], _attributes(node))
             parent.children.append(element)
-            _append(element, node.get("content", []))
+            write_nodes(element, node.get("content", []))
 
 
 def _attributes(node: Node) -> dict[str, Any]:

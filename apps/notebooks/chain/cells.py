@@ -1,0 +1,239 @@
+"""Read the cells out of a document, and write a result into one.
+
+A text cell is {type: textCell, attrs: {cellId, name}, content: blocks}. A prompt cell is
+{type: promptCell, attrs: {cellId, name, params}, content: [cellInstruction of text and
+cellReference chips, cellResult of blocks]}. Text that a model wrote carries the mark `output`
+{outputId, variant}.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pycrdt import Doc, XmlElement, XmlFragment
+
+from apps.notebooks.chain.graph import CellSpec
+from apps.notebooks.chain.references import CellKey, Part, Reference, split
+from apps.notebooks.chain.staleness import normalised
+from apps.notebooks.document import FRAGMENT, Node, plain_text, write_nodes
+
+CELL_TYPES = {"textCell": "text", "promptCell": "prompt"}
+OUTPUT_MARK = "output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """What a person sets for a prompt cell, in their words (product.md: no jargon)."""
+
+    length: str = "medium"  # short | medium | long
+    adventurous: int = 2  # 0 plain … 4 daring
+    variants: int = 1  # 1 to 4
+    variant_limit = 4
+
+    @classmethod
+    def parse(cls, written: object) -> "Parameters":
+        """Return the parameters of a node's attribute; what makes no sense becomes the default."""
+        values = written if isinstance(written, dict) else _json_object(written)
+        length = values.get("length")
+        return cls(
+            length=length if length in {"short", "medium", "long"} else "medium",
+            adventurous=_within(values.get("adventurous"), low=0, high=4, default=2),
+            variants=_within(values.get("variants"), low=1, high=cls.variant_limit, default=1),
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return the parameters as they enter hashes and runs."""
+        return {
+            "length": self.length,
+            "adventurous": self.adventurous,
+            "variants": self.variants,
+        }
+
+
+def cells_of(document: Node, notebook: UUID) -> list[CellSpec]:
+    """Return the document's cells in order; of two nodes with one id (a pasted copy) the first.
+
+    `output_id` is set when all of a result carries one output's mark; whether words were taken away
+    from it shows only beside the output's own text (see `stands_untouched`).
+    """
+    found: dict[UUID, CellSpec] = {}
+    for node in _cell_nodes(document):
+        cell_id = _uuid(node.get("attrs", {}).get("cellId"))
+        if cell_id is not None and cell_id not in found:
+            found[cell_id] = _spec(node, CellKey(notebook=notebook, cell=cell_id))
+    return list(found.values())
+
+
+def stands_untouched(result: str, output_text: str) -> bool:
+    """Say whether a result's text is still all of what the output said."""
+    return normalised(result) == normalised(output_text)
+
+
+def _cell_nodes(node: Node) -> list[Node]:
+    if node.get("type") in CELL_TYPES:
+        return [node]
+    return [found for child in node.get("content", []) for found in _cell_nodes(child)]
+
+
+def _spec(node: Node, key: CellKey) -> CellSpec:
+    attrs = node.get("attrs", {})
+    name = str(attrs.get("name") or "")
+    if node["type"] == "textCell":
+        return CellSpec(key=key, name=name, kind="text", text=plain_text(node))
+    instruction = _child(node, "cellInstruction")
+    result = _child(node, "cellResult")
+    return CellSpec(
+        key=key,
+        name=name,
+        kind="prompt",
+        parts=tuple(_parts(instruction, key.notebook)),
+        params=Parameters.parse(attrs.get("params")).as_json(),
+        text=plain_text(result),
+        output_id=_only_output(result),
+    )
+
+
+def _child(node: Node, kind: str) -> Node:
+    children = node.get("content", [])
+    return next((child for child in children if child["type"] == kind), {"type": kind})
+
+
+def _parts(instruction: Node, here: UUID) -> list[Part]:
+    """Return text and references in order; neighbouring texts are one, as the person reads them."""
+    parts: list[Part] = []
+    text = ""
+    for node in instruction.get("content", []):
+        reference = _reference(node, here) if node["type"] == "cellReference" else None
+        if reference is None:
+            text += "\n" if node["type"] == "hardBreak" else str(node.get("text", ""))
+            continue
+        parts += [*split(text), reference]
+        text = ""
+    return parts + split(text)
+
+
+def _reference(node: Node, here: UUID) -> Reference | None:
+    attrs = node.get("attrs", {})
+    cell = _uuid(attrs.get("cellId"))
+    notebook = _uuid(attrs.get("notebookId")) if attrs.get("notebookId") else here
+    if cell is None or notebook is None:
+        return None
+    mode = "released" if attrs.get("mode") == "released" else "live"
+    return Reference(target=CellKey(notebook=notebook, cell=cell), mode=mode)
+
+
+def _only_output(result: Node) -> str | None:
+    """Return the output that all of the result's text is marked with; None when anything is not."""
+    texts = _texts(result)
+    plain = {block["type"] for block in result.get("content", [])} <= {"paragraph"}
+    if not texts or not plain:
+        return None
+    marks = {json.dumps(text.get("marks", []), sort_keys=True) for text in texts}
+    first = texts[0].get("marks", [])
+    if len(marks) != 1 or len(first) != 1 or first[0]["type"] != OUTPUT_MARK:
+        return None
+    output = first[0].get("attrs", {}).get("outputId")
+    return str(output) if output else None
+
+
+def _texts(node: Node) -> list[Node]:
+    if node["type"] == "text":
+        return [node]
+    return [found for child in node.get("content", []) for found in _texts(child)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A model's text as it enters a document."""
+
+    text: str
+    output_id: str
+    variant: int
+
+    def content(self) -> list[Node]:
+        """Return the paragraphs, each wholly under the output's mark."""
+        mark = {
+            "type": OUTPUT_MARK,
+            "attrs": {"outputId": self.output_id, "variant": self.variant},
+        }
+        return [
+            {"type": "paragraph", "content": [{"type": "text", "text": line, "marks": [mark]}]}
+            for line in normalised(self.text).split("\n")
+        ]
+
+
+class NoSuchCell(LookupError):  # noqa: N818  (a fact, not "…Error")
+    """The document has no prompt cell of that id (any more)."""
+
+
+def replace_result(state: bytes, cell: UUID, content: list[Node]) -> bytes:
+    """Return the update that puts the content in place of the cell's result.
+
+    Args:
+        state: all updates of the document, merged.
+        cell: id of a prompt cell in it.
+        content: blocks; an empty list leaves one empty paragraph.
+    """
+    doc: Doc = Doc()
+    doc.apply_update(state)
+    before = doc.get_state()
+    element = _find(doc.get(FRAGMENT, type=XmlFragment), cell)
+    result = _result_of(element) if element is not None else None
+    if result is None:
+        message = f"wanted a prompt cell {cell}, got a document without it"
+        raise NoSuchCell(message)
+    with doc.transaction():
+        if len(result.children):
+            del result.children[0 : len(result.children)]
+        write_nodes(result, content or [{"type": "paragraph"}])
+    return bytes(doc.get_update(before))
+
+
+def result_content(document: Node, cell: UUID) -> list[Node]:
+    """Return the blocks that stand in the cell's result; raise NoSuchCell without the cell."""
+    for node in _cell_nodes(document):
+        if _uuid(node.get("attrs", {}).get("cellId")) == cell and node["type"] == "promptCell":
+            return list(_child(node, "cellResult").get("content", []))
+    message = f"wanted a prompt cell {cell}, got a document without it"
+    raise NoSuchCell(message)
+
+
+def _find(parent: XmlFragment | XmlElement, cell: UUID) -> XmlElement | None:
+    for child in parent.children:
+        if not isinstance(child, XmlElement):
+            continue
+        if child.tag == "promptCell" and _uuid(child.attributes.get("cellId")) == cell:
+            return child
+        found = _find(child, cell)
+        if found is not None:
+            return found
+    return None
+
+
+def _result_of(element: XmlElement) -> XmlElement | None:
+    for child in element.children:
+        if isinstance(child, XmlElement) and child.tag == "cellResult":
+            return child
+    return None
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None
+
+
+def _json_object(written: object) -> dict[str, Any]:
+    try:
+        value = json.loads(str(written))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _within(value: object, *, low: int, high: int, default: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return default
+    return min(max(int(value), low), high)

@@ -1,0 +1,179 @@
+"""Cells are read out of real documents; a result is put into one without touching the rest."""
+
+import json
+from uuid import UUID, uuid4
+
+import pytest
+from pycrdt import merge_updates
+
+from apps.notebooks.chain.cells import (
+    NoSuchCell,
+    Parameters,
+    Result,
+    cells_of,
+    replace_result,
+    result_content,
+    stands_untouched,
+)
+from apps.notebooks.chain.references import CellKey, Reference, WrittenReference
+from apps.notebooks.document import decode, encode
+
+HERE = UUID(int=7)
+BRIEF, TAGLINE = UUID(int=1), UUID(int=2)
+
+
+def paragraph(*content):
+    return {"type": "paragraph", "content": [*content]}
+
+
+def words(text, *marks):
+    return (
+        {"type": "text", "text": text, "marks": [*marks]}
+        if marks
+        else {"type": "text", "text": text}
+    )
+
+
+def chip(cell, **attrs):
+    return {"type": "cellReference", "attrs": {"cellId": str(cell), **attrs}}
+
+
+def prompt_cell(*instruction, result=None, cell=TAGLINE, name="tagline", **params):
+    return {
+        "type": "promptCell",
+        "attrs": {"cellId": str(cell), "name": name, "params": json.dumps(params)},
+        "content": [
+            {"type": "cellInstruction", "content": [*instruction]},
+            {"type": "cellResult", "content": result or [paragraph()]},
+        ],
+    }
+
+
+def document(*blocks):
+    return {"type": "doc", "content": [*blocks]}
+
+
+def brief_cell(text="A new oat bar"):
+    return {
+        "type": "textCell",
+        "attrs": {"cellId": str(BRIEF), "name": "brief"},
+        "content": [paragraph(words(text))],
+    }
+
+
+def read(*blocks):
+    return cells_of(decode(encode(document(*blocks))), HERE)
+
+
+def test_cells_come_in_order_with_their_instruction_and_texts():
+    brief, tagline = read(
+        paragraph(words("Hello")),
+        brief_cell(),
+        prompt_cell(words("A tag line for "), chip(BRIEF), words(", short. See {{rules}}")),
+    )
+    assert (brief.kind, brief.name, brief.text) == ("text", "brief", "A new oat bar")
+    assert tagline.parts == (
+        "A tag line for ",
+        Reference(target=CellKey(notebook=HERE, cell=BRIEF)),
+        ", short. See ",
+        WrittenReference(notebook="", cell="rules"),
+    )
+
+
+def test_a_chip_may_lead_to_a_released_cell_of_another_notebook():
+    other = uuid4()
+    (cell,) = read(prompt_cell(chip(BRIEF, notebookId=str(other), mode="released")))
+    target = CellKey(notebook=other, cell=BRIEF)
+    assert cell.parts == (Reference(target=target, mode="released"),)
+
+
+def test_a_pasted_copy_of_a_cell_is_left_out():
+    assert len(read(brief_cell("first"), brief_cell("second"))) == 1
+
+
+def test_a_cell_without_a_valid_id_is_left_out():
+    assert read({"type": "textCell", "attrs": {"cellId": "x"}, "content": [paragraph()]}) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("", Parameters()),
+        ("not json", Parameters()),
+        ("[1]", Parameters()),
+        (
+            '{"length": "epic", "variants": 99, "adventurous": -3}',
+            Parameters(variants=4, adventurous=0),
+        ),
+        ('{"length": "long", "variants": true}', Parameters(length="long")),
+        ({"variants": 3}, Parameters(variants=3)),
+    ],
+)
+def test_parameters_that_make_no_sense_become_the_default(written, expected):
+    assert Parameters.parse(written) == expected
+
+
+def put(state, text="Oats, honestly\n\nNothing else", output="o-1"):
+    content = Result(text=text, output_id=output, variant=0).content()
+    return merge_updates(state, replace_result(state, TAGLINE, content))
+
+
+def test_a_result_enters_as_paragraphs_under_the_outputs_mark():
+    (cell,) = cells_of(decode(put(encode(document(prompt_cell(words("Write")))))), HERE)
+    assert cell.text == "Oats, honestly\nNothing else"
+    assert cell.output_id == "o-1"
+    assert stands_untouched(cell.text, "Oats, honestly\n\nNothing else")
+
+
+def test_a_result_replaces_the_one_before_and_nothing_else():
+    state = put(encode(document(brief_cell(), prompt_cell(words("Write")))))
+    after = put(state, "Rye, honestly", "o-2")
+    brief, tagline = cells_of(decode(after), HERE)
+    assert (brief.text, tagline.text, tagline.output_id) == (
+        "A new oat bar",
+        "Rye, honestly",
+        "o-2",
+    )
+
+
+def test_text_that_a_person_added_makes_a_result_theirs():
+    mark = {"type": "output", "attrs": {"outputId": "o-1", "variant": 0}}
+    (cell,) = read(prompt_cell(result=[paragraph(words("Oats", mark), words(", really"))]))
+    assert cell.output_id is None
+
+
+def test_bold_on_a_model_text_makes_it_a_persons():
+    mark = {"type": "output", "attrs": {"outputId": "o-1", "variant": 0}}
+    both = [words("Oats", mark), words("!", mark, {"type": "bold"})]
+    (cell,) = read(prompt_cell(result=[paragraph(*both)]))
+    assert cell.output_id is None
+
+
+def test_words_taken_away_show_beside_the_outputs_text():
+    assert not stands_untouched("Oats", "Oats, honestly")
+
+
+def test_what_people_typed_meanwhile_merges_with_a_result():
+    base = encode(document(brief_cell("A"), prompt_cell(words("Write"))))
+    by_model = replace_result(base, TAGLINE, Result(text="T", output_id="o", variant=0).content())
+    by_other = replace_result(base, TAGLINE, [paragraph(words("Human"))])
+    (_, cell) = cells_of(decode(merge_updates(base, by_model, by_other)), HERE)
+    assert "T" in cell.text
+    assert "Human" in cell.text
+    assert cell.output_id is None
+
+
+def test_a_result_for_a_cell_that_is_gone_is_refused():
+    state = encode(document(brief_cell()))
+    with pytest.raises(NoSuchCell, match="without it"):
+        replace_result(state, TAGLINE, [])
+    with pytest.raises(NoSuchCell, match="without it"):
+        result_content(decode(state), TAGLINE)
+
+
+def test_the_blocks_of_a_result_can_be_put_back():
+    state = encode(document(prompt_cell(words("Write"), result=[paragraph(words("Mine"))])))
+    kept = result_content(decode(state), TAGLINE)
+    after = put(state)
+    back = merge_updates(after, replace_result(after, TAGLINE, kept))
+    assert cells_of(decode(back), HERE)[0].text == "Mine"
