@@ -10,7 +10,6 @@ from typing import Any
 import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
-from kombu import Queue
 
 from inferencecloud.settings.logs import logging_config
 
@@ -137,14 +136,14 @@ if CACHE_REDIS_URL:
         "KEY_PREFIX": "inferencecloud",
     }
 
-CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default=REDIS_URL or "memory://")
+CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default=REDIS_URL or "memory://localhost")
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     {"polling_interval": 0.05}  # memory:// asks once a second otherwise
     if CELERY_BROKER_URL.startswith("memory:")
     # A killed worker's task comes back after the timeout, which no task may outlast.
     else {"visibility_timeout": 1800, "unacked_restore_interval": 5, "unacked_restore_throttle": 5}
 )
-CELERY_TASK_QUEUES = [Queue("default"), Queue("inference")]
+CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {"default": {}, "inference": {}}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
