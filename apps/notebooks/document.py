@@ -32,7 +32,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 _BLOCKS_OF_TEXT = {"paragraph", "heading", "codeBlock"}
 
 
-class UnreadableDocument(DomainError):  # noqa: N818  (a fact, not "…Error")
+class UnreadableDocument(DomainError):
     """Bytes that are no Yjs update."""
 
 
@@ -52,13 +52,7 @@ def encode(document: Node) -> bytes:
 
 def decode(state: bytes) -> Node:
     """Return the document that an update, or all updates merged, amounts to."""
-    doc: Doc = Doc()
-    try:
-        doc.apply_update(state)
-    except ValueError as refusal:
-        message = f"wanted a Yjs update, got {len(state)} bytes that are none"
-        raise UnreadableDocument(message) from refusal
-    return {"type": "doc", "content": _content(doc.get(FRAGMENT, type=XmlFragment))}
+    return {"type": "doc", "content": _content(_load(state).get(FRAGMENT, type=XmlFragment))}
 
 
 def merge(updates: Iterable[bytes]) -> bytes:
@@ -70,6 +64,40 @@ def merge(updates: Iterable[bytes]) -> bytes:
 def plain_text(node: Node) -> str:
     """Return the words only: a line for each block, a tab between the cells of a table's row."""
     return "\n".join(_lines(node)).strip("\n")
+
+
+def image_sources(state: bytes) -> set[str]:
+    """Return the addresses of the pictures that the document shows."""
+    found = _elements(_load(state).get(FRAGMENT, type=XmlFragment), "image")
+    return {str(image.attributes.get("src")) for image in found}
+
+
+def copy(state: bytes, *, sources: dict[str, str]) -> bytes:
+    """Return the document as one update without what was deleted, pictures' addresses replaced."""
+    doc = _load(state)
+    for image in list(_elements(doc.get(FRAGMENT, type=XmlFragment), "image")):
+        source = image.attributes.get("src")
+        if source in sources:
+            image.attributes["src"] = sources[source]
+    return bytes(doc.get_update())
+
+
+def _load(state: bytes) -> Doc:
+    doc: Doc = Doc()
+    try:
+        doc.apply_update(state)
+    except ValueError as refusal:
+        message = f"wanted a Yjs update, got {len(state)} bytes that are none"
+        raise UnreadableDocument(message) from refusal
+    return doc
+
+
+def _elements(parent: XmlFragment | XmlElement, tag: str) -> Iterable[XmlElement]:
+    for child in parent.children:
+        if isinstance(child, XmlElement):
+            if child.tag == tag:
+                yield child
+            yield from _elements(child, tag)
 
 
 def write_nodes(parent: XmlFragment | XmlElement, nodes: list[Node]) -> None:

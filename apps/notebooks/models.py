@@ -9,6 +9,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -200,6 +201,12 @@ class ShareGrant(models.Model):
                 condition=Q(user__isnull=False),
                 name="grant_once_per_person",
             ),
+            # The one above lets several through: no NULL equals another.
+            models.UniqueConstraint(
+                fields=["notebook", "user"],
+                condition=Q(user__isnull=False, through_link__isnull=True),
+                name="grant_once_per_person_directly",
+            ),
             models.UniqueConstraint(
                 fields=["notebook", "division"],
                 condition=Q(division__isnull=False),
@@ -229,3 +236,7 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return f"{self.mime}, {self.width} x {self.height}"
+
+    def get_absolute_url(self) -> str:
+        """Return where the picture is served to those who may open its notebook."""
+        return reverse("notebooks:image", args=[self.notebook_id, self.pk])
