@@ -119,8 +119,8 @@ def _reference(node: Node, here: UUID) -> Reference | None:
     notebook = _uuid(attrs.get("notebookId")) if attrs.get("notebookId") else here
     if cell is None or notebook is None:
         return None
-    mode = "released" if attrs.get("mode") == "released" else "live"
-    return Reference(target=CellKey(notebook=notebook, cell=cell), mode=mode)
+    target = CellKey(notebook=notebook, cell=cell)
+    return Reference(target=target, mode="released" if attrs.get("mode") == "released" else "live")
 
 
 def _only_output(result: Node) -> str | None:

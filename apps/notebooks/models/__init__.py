@@ -1,0 +1,21 @@
+"""Every model of the app, by what it is about."""
+
+from apps.notebooks.models.chain import Cell, CellOutput, Release
+from apps.notebooks.models.documents import SCHEMA_VERSION, DocSnapshot, Document, DocUpdate
+from apps.notebooks.models.notebooks import Contribution, Image, Notebook, Visit
+from apps.notebooks.models.sharing import ShareGrant
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Cell",
+    "CellOutput",
+    "Contribution",
+    "DocSnapshot",
+    "DocUpdate",
+    "Document",
+    "Image",
+    "Notebook",
+    "Release",
+    "ShareGrant",
+    "Visit",
+]
