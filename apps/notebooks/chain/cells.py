@@ -163,7 +163,7 @@ class Result:
         ]
 
 
-class NoSuchCell(LookupError):  # noqa: N818  (a fact, not "…Error")
+class NoSuchCell(LookupError):
     """The document has no prompt cell of that id (any more)."""
 
 
