@@ -21,7 +21,6 @@ from apps.notebooks.models import (
     DocUpdate,
     Image,
     Notebook,
-    NotebookQuerySet,
     ShareGrant,
     Visit,
 )
@@ -271,7 +270,7 @@ def _hand_over(notebook: Notebook, *, to: User, by: User) -> None:
 
 def _locked(notebook: Notebook, *, trashed: bool = False) -> Notebook:
     """Return the row under lock, as it stands now, refusing the wrong side of the trash."""
-    everywhere: NotebookQuerySet = Notebook.objects.select_related("organization", "workspace")
+    everywhere = Notebook.objects.select_related("organization", "workspace")
     found = everywhere.select_for_update(of=("self",)).get(pk=notebook.pk)
     if found.trashed_at and not trashed:
         raise NotebookInTrash(
