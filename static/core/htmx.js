@@ -1,6 +1,12 @@
 /** Say in words what htmx would only log, and give what it swaps in a live behaviour. */
 import { toast } from "./toasts.js";
 
+/** Return the reason that a refused request gives in its answer, see templates/core/refused.html. */
+function reason(xhr) {
+  const answer = new DOMParser().parseFromString(xhr.responseText, "text/html");
+  return answer.getElementById("refusal")?.textContent.trim();
+}
+
 function words(name) {
   return document.getElementById("toast-template")?.dataset[name] ?? "";
 }
@@ -10,7 +16,7 @@ export function startHtmx() {
   document.addEventListener("htmx:timeout", () => toast(words("offline"), "warning"));
   document.addEventListener("htmx:responseError", ({ detail }) => {
     const { status } = detail.xhr;
-    if (status === 401) location.reload();
-    else toast(words(status === 403 || status === 404 ? "gone" : "failed"), "error");
+    const fallback = words(status === 403 || status === 404 ? "gone" : "failed");
+    toast(reason(detail.xhr) || fallback, "error");
   });
 }

@@ -1,4 +1,5 @@
 /** What every page needs: theme, rail, menus, dialogs, toasts and the way htmx answers. */
+import { startCopy } from "./copy.js";
 import { startConfirmations, startDialogs } from "./dialogs.js";
 import { startHtmx } from "./htmx.js";
 import { startMenus } from "./menus.js";
@@ -12,4 +13,5 @@ startMenus();
 startDialogs();
 startConfirmations();
 startToasts();
+startCopy();
 startHtmx();
