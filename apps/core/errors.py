@@ -13,7 +13,7 @@ class DomainError(Exception):
     status: ClassVar[HTTPStatus] = HTTPStatus.CONFLICT
 
 
-class NotVisible(DomainError):  # noqa: N818  (a fact, not "…Error")
+class NotVisible(DomainError):
     """The object does not exist for this person; nobody learns which of the two it is."""
 
     status = HTTPStatus.NOT_FOUND
