@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
-from apps.organizations.models import Organization
+from apps.organizations.models import Membership, Organization
+from apps.organizations.policy import ADMINISTRATORS, AUDIT_READERS, PEOPLE_MANAGERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,32 +31,68 @@ class Shell:
     nav: list[NavEntry] = field(default_factory=list)
 
 
-# (route, label, icon, permission)
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What may stand in the rail, and the roles that see it; no roles: every member does."""
+
+    route: str
+    label: Promise | str
+    icon: str
+    roles: frozenset[str] = frozenset()
+
+
 ENTRIES = [
-    ("notebooks:list", "Notebooks", "notebook-text", None),
-    ("notebooks:trash", "Trash", "trash-2", None),
-    ("organizations:people", "People", "users", "organizations.manage_people"),
-    ("organizations:structure", "Divisions", "network", "organizations.manage_divisions"),
-    ("organizations:audit", "Audit log", "scroll-text", "organizations.read_audit"),
+    Entry(route="notebooks:list", label=_("Notebooks"), icon="notebook-text"),
+    Entry(route="notebooks:trash", label=_("Trash"), icon="trash-2"),
+    Entry(
+        route="organizations:people",
+        label=_("People"),
+        icon="users",
+        roles=frozenset(PEOPLE_MANAGERS),
+    ),
+    Entry(
+        route="organizations:structure",
+        label=_("Divisions"),
+        icon="network",
+        roles=frozenset(PEOPLE_MANAGERS),
+    ),
+    Entry(
+        route="organizations:audit",
+        label=_("Audit log"),
+        icon="scroll-text",
+        roles=frozenset(AUDIT_READERS),
+    ),
+    Entry(
+        route="organizations:settings",
+        label=_("Organization"),
+        icon="building-2",
+        roles=frozenset(ADMINISTRATORS),
+    ),
 ]
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:
-    """Return the shell of a signed-in person; an empty one for everybody else."""
+    """Return the shell of a signed-in person; an empty one for everybody else. Costs one query."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"shell": Shell()}
-    mine = list(Organization.objects.of(user).order_by("name"))
+    roles: dict[Organization, set[str]] = {}
+    held = Membership.objects.filter(user=user).select_related("organization")
+    for membership in held.order_by("organization__name"):
+        roles.setdefault(membership.organization, set()).add(membership.role)
+    mine = list(roles)
     current = getattr(request, "organization", None) or _last_used(request, mine)
     if current is None:
         return {"shell": Shell(organizations=mine)}
-    request.session["organization"] = str(current.pk)
+    if request.session.get("organization") != str(current.pk):
+        request.session["organization"] = str(current.pk)
+    here = roles.get(current, set())
     return {
         "shell": Shell(
             organization=current,
             organizations=mine,
-            can_administrate=user.has_perm("organizations.change_organization", current),
-            nav=_entries(request, current),
+            can_administrate=not here.isdisjoint(ADMINISTRATORS),
+            nav=_entries(request, current, here),
         )
     }
 
@@ -64,15 +102,15 @@ def _last_used(request: HttpRequest, mine: list[Organization]) -> Organization |
     return next((one for one in mine if str(one.pk) == wanted), mine[0] if mine else None)
 
 
-def _entries(request: HttpRequest, organization: Organization) -> list[NavEntry]:
+def _entries(request: HttpRequest, organization: Organization, roles: set[str]) -> list[NavEntry]:
     shown = []
-    for route, label, icon, permission in ENTRIES:
-        if permission and not request.user.has_perm(permission, organization):
+    for entry in ENTRIES:
+        if entry.roles and entry.roles.isdisjoint(roles):
             continue
         try:
-            url = reverse(route, args=[organization.slug])
+            url = reverse(entry.route, args=[organization.slug])
         except NoReverseMatch:
             continue
         active = request.path.startswith(url)
-        shown.append(NavEntry(url=url, label=_(label), icon=icon, active=active))
+        shown.append(NavEntry(url=url, label=str(entry.label), icon=entry.icon, active=active))
     return shown

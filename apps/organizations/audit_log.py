@@ -1,0 +1,213 @@
+"""Read the audit log: who may see which events, filters, pages by key, rows of the export."""
+
+import csv
+import io
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import User
+from apps.organizations.models import (
+    AuditEvent,
+    AuditEventQuerySet,
+    Division,
+    Membership,
+    Organization,
+    Role,
+)
+from apps.organizations.policy import ADMINISTRATORS
+
+PER_PAGE = 50
+READ_ALL = ADMINISTRATORS | {Role.AUDITOR}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditFilter:
+    """What the reader asked for. Days are days of UTC, both included."""
+
+    actor: str = ""
+    verb: str = ""
+    target: str = ""
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPage:
+    """Some events, the newest first, and where the next page begins."""
+
+    events: list[AuditEvent]
+    next_before: str
+
+
+def readable_events(user: User, organization: Organization) -> AuditEventQuerySet:
+    """Return the events that the person may read: all, or those of the divisions led."""
+    events = AuditEvent.objects.filter(organization=organization)
+    held = Membership.objects.filter(user=user, organization=organization)
+    if held.filter(role__in=READ_ALL).exists():
+        return events
+    led = set(held.filter(role=Role.DIVISION_LEAD).values_list("division_id", flat=True))
+    return events.filter(division__in=_with_those_below(organization, led))
+
+
+def matching(events: AuditEventQuerySet, wanted: AuditFilter) -> AuditEventQuerySet:
+    """Return the events that fit the filter."""
+    conditions = Q()
+    if wanted.actor:
+        conditions &= Q(actor=wanted.actor)
+    if wanted.verb:
+        conditions &= Q(verb=wanted.verb)
+    if wanted.target:
+        conditions &= Q(target_label__icontains=wanted.target) | Q(target_id=wanted.target)
+    if wanted.since:
+        conditions &= Q(at__gte=datetime.combine(wanted.since, time.min, UTC))
+    if wanted.until:
+        after = wanted.until + timedelta(days=1)
+        conditions &= Q(at__lt=datetime.combine(after, time.min, UTC))
+    return events.filter(conditions)
+
+
+def page_of(events: AuditEventQuerySet, before: str, *, size: int = PER_PAGE) -> AuditPage:
+    """Return the page that begins after the key of an event; an unreadable key begins at the top.
+
+    Pages by key neither skip nor repeat an event while new ones arrive.
+    """
+    key = _parse(before)
+    if key:
+        events = events.older_than(*key)
+    found = list(events.order_by("-at", "-id")[: size + 1])
+    shown = found[:size]
+    more = len(found) > size
+    return AuditPage(events=shown, next_before=key_of(shown[-1]) if more else "")
+
+
+def key_of(event: AuditEvent) -> str:
+    """Return the place of the event in the order of the log."""
+    return f"{event.at.isoformat()}_{event.pk}"
+
+
+def _parse(before: str) -> tuple[datetime, str] | None:
+    at, _bar, pk = before.partition("_")
+    try:
+        moment = datetime.fromisoformat(at)
+        uuid.UUID(pk)
+    except ValueError:
+        return None
+    return (moment, pk) if moment.tzinfo else None
+
+
+def _with_those_below(organization: Organization, divisions: set[Any]) -> set[Any]:
+    parents = dict(Division.objects.filter(organization=organization).values_list("pk", "parent"))
+    found = set(divisions)
+    while True:
+        more = {pk for pk, parent in parents.items() if parent in found} - found
+        if not more:
+            return found
+        found |= more
+
+
+CSV_HEAD = [
+    "at_utc",
+    "actor",
+    "verb",
+    "target_type",
+    "target_id",
+    "target",
+    "data",
+    "ip",
+    "user_agent",
+]
+
+
+def csv_lines(rows: Iterable[list[str]]) -> str:
+    """Return rows as CSV text."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue()
+
+
+def csv_row(event: AuditEvent) -> list[str]:
+    """Return the event as a row of the export."""
+    return [
+        event.at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        *(
+            _inert(value)
+            for value in (
+                event.actor_label,
+                event.verb,
+                event.target_type,
+                event.target_id,
+                event.target_label,
+                details(event),
+                event.ip or "",
+                event.user_agent,
+            )
+        ),
+    ]
+
+
+def details(event: AuditEvent) -> str:
+    """Return the data of the event in one line."""
+    return "; ".join(f"{name}: {value}" for name, value in event.data.items() if value != "")
+
+
+def _inert(value: str) -> str:
+    """Return the value so that a spreadsheet takes it for text and not for a formula."""
+    return f"'{value}" if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
+
+
+# Words for the verbs; one that is missing here is shown as it is written.
+WORDS = {
+    "organization.created": _("created the organization"),
+    "organization.renamed": _("renamed the organization"),
+    "division.created": _("added a division"),
+    "division.renamed": _("renamed a division"),
+    "division.moved": _("moved a division"),
+    "division.deleted": _("deleted a division"),
+    "workspace.created": _("added a workspace"),
+    "workspace.renamed": _("renamed a workspace"),
+    "workspace.moved": _("moved a workspace"),
+    "workspace.archived": _("archived a workspace"),
+    "workspace.reopened": _("reopened a workspace"),
+    "membership.added": _("gave a role"),
+    "membership.changed": _("changed a role"),
+    "membership.ended": _("took a role"),
+    "person.left": _("left the organization"),
+    "person.removed": _("removed a person"),
+    "invitation.created": _("invited somebody"),
+    "invitation.withdrawn": _("withdrew an invitation"),
+    "invitation.accepted": _("accepted an invitation"),
+    "audit.exported": _("exported the audit log"),
+    "account.signed_in": _("signed in"),
+    "account.signed_out": _("signed out"),
+    "account.sign_in_failed": _("failed to sign in"),
+    "account.password_changed": _("changed the password"),
+    "account.sessions_ended": _("ended sessions"),
+    "account.second_step_added": _("added a second step"),
+    "account.second_step_removed": _("removed a second step"),
+    "account.address_changed": _("changed an e-mail address"),
+    "notebook.created": _("created a notebook"),
+    "notebook.renamed": _("renamed a notebook"),
+    "notebook.moved": _("moved a notebook"),
+    "notebook.duplicated": _("duplicated a notebook"),
+    "notebook.forked": _("kept a diverged copy of a notebook"),
+    "notebook.trashed": _("put a notebook into the trash"),
+    "notebook.restored": _("took a notebook from the trash"),
+    "notebook.deleted": _("deleted a notebook for good"),
+    "notebook.opened": _("opened a notebook for the first time"),
+    "notebook.edited": _("wrote in a notebook"),
+    "notebook.shared": _("shared a notebook"),
+    "notebook.unshared": _("withdrew a share"),
+    "notebook.handed_over": _("handed a notebook over"),
+    "image.uploaded": _("put in a picture"),
+}
+
+
+def words_for(verb: str) -> str:
+    """Return what was done, in words."""
+    return str(WORDS[verb]) if verb in WORDS else verb
