@@ -13,9 +13,9 @@ from uuid import UUID
 
 from pycrdt import Doc, XmlElement, XmlFragment
 
+from apps.inference.specs import normal
 from apps.notebooks.chain.graph import CellSpec
 from apps.notebooks.chain.references import CellKey, Part, Reference, split
-from apps.notebooks.chain.staleness import normalised
 from apps.notebooks.document import FRAGMENT, Node, plain_text, write_nodes
 
 CELL_TYPES = {"textCell": "text", "promptCell": "prompt"}
@@ -55,7 +55,7 @@ def cells_of(document: Node, notebook: UUID) -> list[CellSpec]:
     """Return the document's cells in order; of two nodes with one id (a pasted copy) the first.
 
     `output_id` is set when all of a result carries one output's mark; whether words were taken away
-    from it shows only beside the output's own text (see `stands_untouched`).
+    from it shows only beside the output's own text (`staleness.stands_untouched`).
     """
     found: dict[UUID, CellSpec] = {}
     for node in _cell_nodes(document):
@@ -63,11 +63,6 @@ def cells_of(document: Node, notebook: UUID) -> list[CellSpec]:
         if cell_id is not None and cell_id not in found:
             found[cell_id] = _spec(node, CellKey(notebook=notebook, cell=cell_id))
     return list(found.values())
-
-
-def stands_untouched(result: str, output_text: str) -> bool:
-    """Say whether a result's text is still all of what the output said."""
-    return normalised(result) == normalised(output_text)
 
 
 def _cell_nodes(node: Node) -> list[Node]:
@@ -159,7 +154,7 @@ class Result:
         }
         return [
             {"type": "paragraph", "content": [{"type": "text", "text": line, "marks": [mark]}]}
-            for line in normalised(self.text).split("\n")
+            for line in normal(self.text).split("\n")
         ]
 
 

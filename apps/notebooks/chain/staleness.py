@@ -1,51 +1,16 @@
 """Which results are out of date: those whose inputs hash differently from when they were made.
 
-Never a timer, never "something changed nearby": equal inputs are equal hashes (product.md).
+Never a timer, never "something changed nearby": equal inputs are equal hashes.
 """
 
-import hashlib
-import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from apps.inference.specs import normal
 from apps.notebooks.chain.graph import Graph, Outside
 from apps.notebooks.chain.references import CellKey, Reference
 
-
-def normalised(text: str) -> str:
-    """Return the text as hashes see it: lines trimmed, empty lines dropped.
-
-    A result is read back from paragraphs of the document, where a model's blank lines are gone.
-    """
-    return "\n".join(line for raw in text.splitlines() if (line := " ".join(raw.split())))
-
-
-def digest(text: str) -> str:
-    """Return the hash of a text's normalised form, 64 hex digits."""
-    return hashlib.sha256(normalised(text).encode()).hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that decides a result but the texts it reads."""
-
-    parts: tuple[str | Reference, ...]
-    params: dict[str, object]
-    model: str  # id of the model version that would serve
-
-
-def input_hash(recipe: Recipe, texts: dict[Reference, str]) -> str:
-    """Return H(instruction, texts read, model version, parameters), 64 hex digits.
-
-    A reference enters by the text that it stands for, not by its name, so that renaming makes
-    nothing stale.
-    """
-    parts = [
-        ["text", " ".join(part.split())] if isinstance(part, str) else ["read", digest(texts[part])]
-        for part in recipe.parts
-        if not (isinstance(part, str) and not part.strip())
-    ]
-    spelled = json.dumps([parts, recipe.params, recipe.model], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(spelled.encode()).hexdigest()
+HashOf = Callable[[CellKey], str]  # of the cell's inputs as they stand now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,41 +19,49 @@ class Plan:
 
     steps: tuple[CellKey, ...]
     hashes: dict[CellKey, str]  # of the inputs as they stand, for every runnable cell
+    follows: frozenset[CellKey]  # the steps whose readers get what they are about to write
 
 
-def plan_update(
-    graph: Graph,
-    *,
-    recipes: dict[CellKey, Recipe],
-    made_from: dict[CellKey, str],
-    outside: Outside,
-) -> Plan:
+def plan_update(graph: Graph, *, hash_of: HashOf, made_from: Mapping[CellKey, str]) -> Plan:
     """Return the cells out of date: their inputs changed since `made_from`, or a step changes them.
 
     A result that people wrote in keeps standing until somebody adopts the proposal, so its readers
     do not follow from its step.
     """
-    standing = {key: cell.readable for key, cell in graph.cells.items()}
     hashes: dict[CellKey, str] = {}
     steps: list[CellKey] = []
     changing: set[CellKey] = set()
     for key in graph.order:
         if not graph.is_runnable(key):
             continue
-        hashes[key] = input_hash(recipes[key], texts_read(graph.reads[key], standing, outside))
+        hashes[key] = hash_of(key)
         if made_from.get(key) == hashes[key] and not (graph.sources(key) & changing):
             continue
         steps.append(key)
         if graph.cells[key].follows_its_run:
             changing.add(key)
-    return Plan(steps=tuple(steps), hashes=hashes)
+    return Plan(steps=tuple(steps), hashes=hashes, follows=frozenset(changing))
 
 
-def texts_read(
-    reads: tuple[Reference, ...], standing: dict[CellKey, str], outside: Outside
-) -> dict[Reference, str]:
-    """Return the text behind every reference: the standing one here, the visible one elsewhere."""
+def plan_cells(graph: Graph, *, hash_of: HashOf, cells: set[CellKey]) -> Plan:
+    """Return the plan that runs exactly these cells (those of them that can run), out of date or not."""
+    runnable = [key for key in graph.order if graph.is_runnable(key)]
+    steps = tuple(key for key in runnable if key in cells)
+    return Plan(
+        steps=steps,
+        hashes={key: hash_of(key) for key in runnable},
+        follows=frozenset(key for key in steps if graph.cells[key].follows_its_run),
+    )
+
+
+def stands_untouched(result: str, output_text: str) -> bool:
+    """Say whether a result's text is still all of what the output said."""
+    return normal(result) == normal(output_text)
+
+
+def texts_read(graph: Graph, key: CellKey, outside: Outside) -> dict[Reference, str]:
+    """Return the text behind each of the cell's references: the standing one here, the visible there."""
     return {
-        read: outside.texts[read] if read in outside.texts else standing[read.target]
-        for read in reads
+        read: outside.texts[read] if read in outside.texts else graph.cells[read.target].readable
+        for read in graph.reads[key]
     }

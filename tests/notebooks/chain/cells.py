@@ -4,9 +4,11 @@ from uuid import UUID, uuid5
 
 from hypothesis import strategies as st
 
+from apps.notebooks.chain import prompts
 from apps.notebooks.chain.graph import CellSpec, Graph, Outside, compile_graph
+from apps.notebooks.chain.prompts import Standing, step_of
 from apps.notebooks.chain.references import CellKey, Reference, distinct_names
-from apps.notebooks.chain.staleness import Recipe
+from apps.notebooks.chain.staleness import texts_read
 
 HERE = UUID(int=1)
 
@@ -39,11 +41,16 @@ def graph_of(*cells: CellSpec, outside: Outside | None = None) -> Graph:
     return compile_graph(list(cells), names, outside or Outside())
 
 
-def recipes_of(graph: Graph, model: str = "model-1") -> dict[CellKey, Recipe]:
-    return {
-        one: Recipe(parts=cell.parts, params=cell.params, model=model)
-        for one, cell in graph.cells.items()
-    }
+def hash_in(graph: Graph, model: str = "model-1", outside: Outside | None = None):
+    """Return the function that hashes a cell's inputs as they stand in the graph."""
+
+    def hash_of(one: CellKey) -> str:
+        texts = texts_read(graph, one, outside or Outside())
+        cell = graph.cells[one]
+        step = step_of(cell, cell.parts, standing=Standing(texts=texts), voice="Plain.")
+        return prompts.hash_of(step, model)
+
+    return hash_of
 
 
 @st.composite

@@ -13,9 +13,9 @@ from apps.notebooks.chain.cells import (
     cells_of,
     replace_result,
     result_content,
-    stands_untouched,
 )
 from apps.notebooks.chain.references import CellKey, Reference, WrittenReference
+from apps.notebooks.chain.staleness import stands_untouched
 from apps.notebooks.document import decode, encode
 
 HERE = UUID(int=7)

@@ -6,15 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.notebooks.chain.graph import Outside
-from apps.notebooks.chain.staleness import input_hash, normalised, plan_update, texts_read
-from tests.notebooks.chain.cells import any_cells, graph_of, key, plain, prompt, recipes_of
+from apps.notebooks.chain.staleness import plan_cells, plan_update
+from tests.notebooks.chain.cells import any_cells, graph_of, hash_in, key, plain, prompt
 
 
 def plan(graph, made_from=None, model="model-1"):
-    return plan_update(
-        graph, recipes=recipes_of(graph, model), made_from=made_from or {}, outside=Outside()
-    )
+    return plan_update(graph, hash_of=hash_in(graph, model), made_from=made_from or {})
 
 
 def names(graph, steps):
@@ -126,19 +123,24 @@ def test_out_of_date_is_hash_inequality_in_ten_thousand_graphs(cells, data):
     stale_iff_hash_differs(cells, data)
 
 
-@given(any_cells())
-def test_equal_inputs_have_equal_hashes_and_a_changed_text_another(cells):
-    graph = graph_of(*cells)
-    recipes = recipes_of(graph)
-    standing = {one: cell.readable for one, cell in graph.cells.items()}
-    for one, hashed in plan(graph).hashes.items():
-        texts = texts_read(graph.reads[one], standing, Outside())
-        assert input_hash(recipes[one], texts) == hashed
-        if texts:
-            other = {reference: f"{text} changed" for reference, text in texts.items()}
-            assert input_hash(recipes[one], other) != hashed
+@given(any_cells(), st.data())
+def test_a_changed_text_makes_exactly_its_readers_hash_differently(cells, data):
+    before = graph_of(*cells)
+    changed = data.draw(st.sampled_from(cells)).key
+    after = graph_of(
+        *(
+            replace(cell, text="Other words", output_id=None) if cell.key == changed else cell
+            for cell in cells
+        )
+    )
+    old, new = plan(before).hashes, plan(after).hashes
+    differs = before.cells[changed].readable != "Other words"
+    for one in old:
+        assert (old[one] != new[one]) == (differs and changed in before.sources(one))
 
 
-@given(st.text())
-def test_normalising_twice_is_normalising_once(text):
-    assert normalised(normalised(text)) == normalised(text)
+def test_chosen_cells_run_whether_out_of_date_or_not():
+    graph = chain()
+    chosen = plan_cells(graph, hash_of=hash_in(graph), cells={key("post"), key("brief")})
+    assert names(graph, chosen.steps) == ["post"]
+    assert chosen.follows == {key("post")}

@@ -1,0 +1,67 @@
+"""A cell becomes a step: the instruction with the texts put in, in the person's order."""
+
+from dataclasses import replace
+
+from apps.inference.specs import Source, StepOutput, Text
+from apps.notebooks.chain.prompts import Standing, hash_of, step_of
+from apps.notebooks.chain.references import Reference
+from tests.notebooks.chain.cells import key, prompt
+
+BRIEF = Reference(target=key("brief"))
+CLAIM = Reference(target=key("claim"), mode="released")
+
+
+def step(*parts, standing=None, **params):
+    cell = replace(prompt("tagline", **params), parts=parts)
+    standing = standing or Standing(texts={BRIEF: "An oat bar", CLAIM: "Honest food"})
+    return step_of(cell, parts, standing=standing, voice="You write for Northwind.")
+
+
+def user_segments(spec):
+    return list(spec.messages[1].segments)
+
+
+def test_a_reference_within_a_sentence_stays_within_it():
+    assert user_segments(step("In the spirit of ", CLAIM, " write a tag line.")) == [
+        Text(text="In the spirit of "),
+        Source(ref=str(key("claim")), text="Honest food"),
+        Text(text=" write a tag line."),
+    ]
+
+
+def test_a_reference_that_ends_the_instruction_gets_lines_of_its_own():
+    assert user_segments(step("Write a tag line for ", BRIEF, ". ")) == [
+        Text(text="Write a tag line for:\n"),
+        Source(ref=str(key("brief")), text="An oat bar"),
+    ]
+
+
+def test_a_source_that_the_run_writes_streams_into_its_reader():
+    standing = Standing(texts={}, steps=frozenset({BRIEF.target}))
+    assert user_segments(step("For ", BRIEF, standing=standing))[1] == StepOutput(
+        step=str(key("brief"))
+    )
+
+
+def test_a_released_text_is_read_even_when_the_run_writes_its_cell():
+    standing = Standing(texts={CLAIM: "Honest food"}, steps=frozenset({CLAIM.target}))
+    assert isinstance(user_segments(step("By ", CLAIM, " write", standing=standing))[1], Source)
+
+
+def test_the_source_names_the_output_that_stands_there():
+    standing = Standing(texts={BRIEF: "x"}, outputs={BRIEF.target: "output-1"})
+    assert user_segments(step("For ", BRIEF, standing=standing))[1].output == "output-1"
+
+
+def test_the_persons_words_become_parameters():
+    params = step("Write", length="long", adventurous=4, variants=3).params
+    assert (params.max_new_tokens, params.temperature, params.variants) == (320, 1.1, 3)
+
+
+def test_the_hash_changes_with_text_parameters_and_model_only():
+    base = hash_of(step("For ", BRIEF), "model-1")
+    assert hash_of(step("For  ", BRIEF), "model-1") == base
+    assert hash_of(step("For ", BRIEF, length="long"), "model-1") != base
+    assert hash_of(step("For ", BRIEF), "model-2") != base
+    other = Standing(texts={BRIEF: "A rye bar"})
+    assert hash_of(step("For ", BRIEF, standing=other), "model-1") != base
