@@ -15,7 +15,7 @@ from inferencecloud.lifespan import Lifespan  # noqa: E402
 
 async def begin() -> None:
     """Let worker threads publish into the loop that serves the sockets."""
-    getattr(publish, "use_this_loop", lambda: None)()
+    publish.use_this_loop()
 
 
 application = ProtocolTypeRouter(

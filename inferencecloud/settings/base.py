@@ -11,6 +11,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
+from inferencecloud.settings.inference import *  # noqa: F403
 from inferencecloud.settings.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -31,6 +32,8 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.organizations",
     "apps.realtime",
+    "apps.catalog",
+    "apps.inference",
     "apps.notebooks",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -109,6 +112,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         ),
     }
 else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # of the pool: the server may have restarted
     DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
 
 REDIS_URL: str = env.str("REDIS_URL", default="")
@@ -173,6 +177,11 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "apps.accounts.forms.SignupForm"
+ACCOUNT_ADAPTER = "apps.organizations.adapters.AccountAdapter"
+USERSESSIONS_ADAPTER = "apps.organizations.adapters.UserSessionsAdapter"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+# axes counts wrong passwords by person and place; these stop guessing spread over many of either.
+ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,50/h/key"}
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[InferenceCloud] "
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
@@ -187,9 +196,9 @@ USERSESSIONS_TRACK_ACTIVITY = True
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_USERNAME_FORM_FIELD = "login"
-AXES_LOCKOUT_TEMPLATE = "429.html"
-AXES_HTTP_RESPONSE_CODE = 429
+AXES_USERNAME_CALLABLE = "apps.accounts.throttling.username_of"
+AXES_LOCKOUT_CALLABLE = "apps.accounts.throttling.locked_out"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # so that the page can say when it ends
 AXES_RESET_ON_SUCCESS = True
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")

@@ -1,0 +1,359 @@
+"""Servers of our own for tests: PostgreSQL, Redis, web processes and workers on free ports.
+
+Everything lives in a temporary folder and ends with the test. Nothing that already runs on the machine
+is asked, used or stopped.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+ROOT = Path(__file__).resolve().parent.parent
+START_S = 60
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_until(true: Callable[[], bool], what: str, within_s: float = START_S) -> None:
+    """Return once the condition holds; AssertionError when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"waited {within_s:.0f} s in vain: {what}"
+        time.sleep(0.05)
+
+
+class Child:
+    """A process that a test started: its words are kept, and it can be killed and started again."""
+
+    def __init__(
+        self, command: list[str], *, log: Path, env: dict[str, str] | None = None, cwd: Path = ROOT
+    ) -> None:
+        self.command, self.env, self.cwd, self.log = command, env, cwd, log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the running process."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Say whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Start it in a session of its own, so that a kill takes it alone."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=self.cwd,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """End it as a power cut would (kill -9)."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.process.kill()
+            self.process.wait(timeout=30)
+
+    def stop(self, number: int = signal.SIGTERM, within_s: float = 20) -> int:
+        """Ask it to end; return its exit status, or kill it and fail when it takes too long."""
+        assert self.process is not None
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    @property
+    def words(self) -> str:
+        """Return all that it has said so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+def binary(name: str) -> str:
+    """Return where the program is, or skip the test (which CI turns into a failure)."""
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    path = os.pathsep.join([*map(str, homes), os.environ.get("PATH", os.defpath)])
+    found = shutil.which(name, path=path)
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def _unprivileged() -> list[str]:
+    """Return the command prefix that gives up root, which PostgreSQL refuses to run as."""
+    if os.geteuid() != 0:
+        return []
+    account = _account()
+    ids = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}"]
+    return [binary("setpriv"), *ids, "--clear-groups"]
+
+
+def _account() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    pytest.skip("no account to run PostgreSQL as")
+
+
+class Postgres(Child):
+    """A PostgreSQL server with one empty database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.data = folder / "data"
+        folder.mkdir(mode=0o755)
+        if os.geteuid() == 0:
+            account = _account()
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        initdb = [*_unprivileged(), binary("initdb"), "--pgdata", str(self.data)]
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+        subprocess.run([*initdb, *options], check=True, capture_output=True, cwd="/")
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "shared_buffers": "64MB",
+            "max_connections": 120,
+            "synchronous_commit": "on",
+        }
+        flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        command = [*_unprivileged(), binary("postgres"), "-D", str(self.data), *flags]
+        super().__init__(command, log=folder.parent / "postgres.log", cwd=Path("/"))
+
+    @property
+    def url(self) -> str:
+        """Return the address for DATABASE_URL."""
+        return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it and wait until it answers; after a kill the old processes may need a moment."""
+        deadline = time.monotonic() + START_S
+        super().start()
+        while not self._answers():
+            assert time.monotonic() < deadline, self.words[-3000:]
+            if not self.is_running:
+                super().start()
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+class Redis(Child):
+    """A Redis server that forgets everything when it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        options = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--dir", str(folder)]
+        command = [binary("redis-server"), "--port", str(self.port), *options]
+        super().__init__(command, log=folder / "redis.log")
+
+    def url(self, database: int = 0) -> str:
+        """Return the address of one of its databases."""
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        super().start()
+        wait_until(self._answers, "redis answers")
+
+    def _answers(self) -> bool:
+        with redis.Redis(port=self.port) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
+
+class Web(Child):
+    """A process that serves the product on a port."""
+
+    def __init__(self, command: list[str], *, port: int, log: Path, env: dict[str, str]) -> None:
+        super().__init__(command, log=log, env=env)
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """Return its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        super().start()
+        self.wait_until_up()
+
+    def wait_until_up(self) -> None:
+        """Wait until it answers; fail with its own words when it has ended."""
+
+        def answers() -> bool:
+            assert self.is_running, f"it ended:\n{self.words[-4000:]}"
+            try:
+                return httpx.get(f"{self.url}/health/live/", timeout=2).is_success
+            except httpx.TransportError:
+                return False
+
+        wait_until(answers, f"{self.url} answers\n{self.words[-2000:]}")
+
+
+def environment(folder: Path, **keys: str) -> dict[str, str]:
+    """Return an environment in which nothing of the tester's own settings is left."""
+    kept = {"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"}
+    return {
+        **{key: value for key, value in os.environ.items() if key in kept},
+        "DATA_DIR": str(folder),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        **keys,
+    }
+
+
+def embedded(folder: Path, *, port: int | None = None, **keys: str) -> Web:
+    """Return `manage.py serve` on data of its own, not yet started."""
+    port = port or free_port()
+    env = environment(folder, PORT=str(port), **keys)
+    command = [sys.executable, "manage.py", "serve"]
+    return Web(command, port=port, log=folder.parent / f"{folder.name}-serve.log", env=env)
+
+
+@dataclass(kw_only=True)
+class Production:
+    """PostgreSQL, Redis, web processes and a worker, as docker/compose.yml arranges them."""
+
+    folder: Path
+    postgres: Postgres
+    redis: Redis
+    webs: list[Web] = field(default_factory=list)
+    worker: Child | None = None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Return the environment that all of its processes share."""
+        return environment(
+            self.folder / "data",
+            DJANGO_SETTINGS_MODULE="inferencecloud.settings.prod",
+            SECRET_KEY="for-the-servers-of-one-test-0123456789-abcdefghijklm",
+            DATABASE_URL=self.postgres.url,
+            REDIS_URL=self.redis.url(0),
+            CHANNEL_REDIS_URL=self.redis.url(1),
+            CACHE_REDIS_URL=self.redis.url(2),
+            ALLOWED_HOSTS="127.0.0.1",
+            SITE_URL="https://127.0.0.1",
+            SECURE_SSL_REDIRECT="false",
+            LOG_LEVEL="WARNING",
+        )
+
+    def manage(self, *words: str) -> str:
+        """Run a management command in this environment; return what it printed."""
+        command = [sys.executable, "manage.py", *words]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def add_web(self) -> Web:
+        """Start one more web process."""
+        port = free_port()
+        asgi = [sys.executable, "-m", "uvicorn", "inferencecloud.asgi:application"]
+        flags = ["--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "3"]
+        log = self.folder / f"web{len(self.webs)}.log"
+        web = Web([*asgi, *flags], port=port, log=log, env=self.env)
+        self.webs.append(web)
+        web.start()
+        return web
+
+    def start_worker(self) -> Child:
+        """Start the Celery worker."""
+        celery = [sys.executable, "-m", "celery", "-A", "inferencecloud", "worker"]
+        flags = ["--pool", "threads", "--concurrency", "2", "--loglevel", "warning"]
+        self.worker = Child([*celery, *flags], log=self.folder / "worker.log", env=self.env)
+        self.worker.start()
+        return self.worker
+
+    def end(self) -> None:
+        """Kill whatever runs."""
+        children = [*self.webs, self.worker, self.redis, self.postgres]
+        for child in children:
+            if child is not None:
+                child.kill()
+
+
+@contextmanager
+def production(*, webs: int = 2, worker: bool = False) -> Iterator[Production]:
+    """Yield a migrated production set-up without anybody in it."""
+    with temporary_folder() as folder:
+        (folder / "data").mkdir()
+        made = Production(
+            folder=folder, postgres=Postgres(folder / "postgres"), redis=Redis(folder)
+        )
+        try:
+            made.postgres.start()
+            made.redis.start()
+            made.manage("migrate", "--verbosity", "0")
+            for _ in range(webs):
+                made.add_web()
+            if worker:
+                made.start_worker()
+            yield made
+        finally:
+            made.end()
+
+
+@contextmanager
+def postgres_and_redis() -> Iterator[tuple[Postgres, Redis]]:
+    """Yield the two servers alone."""
+    with temporary_folder() as folder:
+        servers = Postgres(folder / "postgres"), Redis(folder)
+        try:
+            for server in servers:
+                server.start()
+            yield servers
+        finally:
+            for server in servers:
+                server.kill()
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder that other accounts may enter (PostgreSQL runs under one), removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="inferencecloud-servers-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
