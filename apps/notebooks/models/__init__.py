@@ -1,6 +1,6 @@
 """Every model of the app, by what it is about."""
 
-from apps.notebooks.models.chain import Cell, CellOutput, Release
+from apps.notebooks.models.chain import Cell, CellOutput, Edge, Release
 from apps.notebooks.models.documents import SCHEMA_VERSION, DocSnapshot, Document, DocUpdate
 from apps.notebooks.models.notebooks import Contribution, Image, Notebook, Visit
 from apps.notebooks.models.sharing import ShareGrant
@@ -13,6 +13,7 @@ __all__ = [
     "DocSnapshot",
     "DocUpdate",
     "Document",
+    "Edge",
     "Image",
     "Notebook",
     "Release",

@@ -10,7 +10,7 @@ from apps.notebooks.models.notebooks import Notebook
 
 
 class Cell(models.Model):
-    """A cell as the document had it at `seq`: a projection, for pickers and other notebooks."""
+    """A cell as the document had it at its `chain_seq`: for pickers, chips and other notebooks."""
 
     id = models.BigAutoField(primary_key=True)
     notebook = models.ForeignKey(Notebook, models.CASCADE, related_name="cells")
@@ -20,7 +20,6 @@ class Cell(models.Model):
     position = models.PositiveIntegerField()
     spec = models.JSONField()  # instruction, parameters, standing output
     text = models.TextField(blank=True)  # the standing text
-    seq = models.PositiveBigIntegerField()
 
     class Meta:
         ordering = ["position"]
@@ -30,6 +29,27 @@ class Cell(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Edge(models.Model):
+    """That a cell reads a cell of another notebook: who is told when the source changes."""
+
+    id = models.BigAutoField(primary_key=True)
+    notebook = models.ForeignKey(Notebook, models.CASCADE, related_name="edges")
+    cell_id = models.UUIDField()
+    source_notebook_id = models.UUIDField(db_index=True)  # no foreign key: it may be gone
+    source_cell_id = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["notebook", "cell_id", "source_notebook_id", "source_cell_id"],
+                name="edge_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cell_id} reads {self.source_cell_id}"
 
 
 class CellOutput(models.Model):

@@ -27,6 +27,7 @@ class Document(models.Model):
     epoch = models.UUIDField(default=uuid.uuid4)
     schema_version = models.PositiveIntegerField(default=SCHEMA_VERSION)
     last_seq = models.PositiveBigIntegerField(default=0)
+    chain_seq = models.PositiveBigIntegerField(default=0)  # what the rows of Cell were read from
 
     def __str__(self) -> str:
         return f"document of {self.notebook_id} at {self.last_seq}"
