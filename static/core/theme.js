@@ -8,6 +8,16 @@ import { remember, remembered } from "./cookies.js";
 
 const CHOICES = ["system", "light", "dark"];
 
+/** Keep the choice with the account, so that the next device begins with it. */
+function keep(choice) {
+  const url = choice.closest("[data-theme-url]")?.dataset.themeUrl;
+  if (!url) return;
+  const headers = JSON.parse(document.body.getAttribute("hx-headers") ?? "{}");
+  const body = new URLSearchParams({ theme: choice.value });
+  // Offline the cookie alone remembers; nothing is lost that the person would miss.
+  fetch(url, { method: "POST", headers, body }).catch(() => {});
+}
+
 function apply(theme) {
   if (theme === "system") document.documentElement.removeAttribute("data-theme");
   else document.documentElement.dataset.theme = theme;
@@ -23,5 +33,6 @@ export function startTheme() {
     if (!target.matches("[data-theme-choice]")) return;
     remember("theme", target.value);
     apply(target.value);
+    keep(target);
   });
 }
