@@ -7,7 +7,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("", include("apps.core.urls")),
-    path("", include("apps.accounts.urls")),
+    path("", include("apps.organizations.urls.account")),
     path("", include("apps.organizations.urls")),
     path("", include("apps.notebooks.urls")),
 ]

@@ -86,6 +86,26 @@ def page_of(events: AuditEventQuerySet, before: str, *, size: int = PER_PAGE) ->
     return AuditPage(events=shown, next_before=key_of(shown[-1]) if more else "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class AuditChoices:
+    """What the filters offer: who and what occurs in the log."""
+
+    actors: list[tuple[str, str]]
+    verbs: list[tuple[str, str]]
+
+
+def choices_of(events: AuditEventQuerySet) -> AuditChoices:
+    """Return the actors and verbs that occur in the events."""
+    actors = events.order_by().values_list("actor", "actor_label").distinct()
+    verbs = events.order_by().values_list("verb", flat=True).distinct()
+    return AuditChoices(
+        actors=sorted(
+            ((str(pk), label) for pk, label in actors if pk), key=lambda one: one[1].lower()
+        ),
+        verbs=sorted(((verb, words_for(verb)) for verb in verbs), key=lambda one: one[1]),
+    )
+
+
 def key_of(event: AuditEvent) -> str:
     """Return the place of the event in the order of the log."""
     return f"{event.at.isoformat()}_{event.pk}"
@@ -185,12 +205,14 @@ WORDS = {
     "audit.exported": _("exported the audit log"),
     "account.signed_in": _("signed in"),
     "account.signed_out": _("signed out"),
-    "account.sign_in_failed": _("failed to sign in"),
     "account.password_changed": _("changed the password"),
     "account.sessions_ended": _("ended sessions"),
     "account.second_step_added": _("added a second step"),
     "account.second_step_removed": _("removed a second step"),
-    "account.address_changed": _("changed an e-mail address"),
+    "account.address_added": _("added an e-mail address"),
+    "account.address_removed": _("removed an e-mail address"),
+    "account.address_changed": _("changed the main e-mail address"),
+    "profile.changed": _("changed the own profile"),
     "notebook.created": _("created a notebook"),
     "notebook.renamed": _("renamed a notebook"),
     "notebook.moved": _("moved a notebook"),

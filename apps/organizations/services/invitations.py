@@ -56,7 +56,7 @@ def invite(*, given: RoleGiven, email: str, by: User, days: int = DEFAULT_DAYS) 
         organization=organization,
         role=given.role,
         email=email.lower(),
-        secret_sha256=digest(token),
+        secret_sha256=hashlib.sha256(token.encode()).hexdigest(),
         invited_by=by,
         expires_at=timezone.now() + timedelta(days=days),
     )
@@ -97,11 +97,6 @@ def accept_invitation(*, invitation: Invitation, user: User) -> Membership:
     invitation.save(update_fields=["accepted_by", "accepted_at"])
     _record("invitation.accepted", invitation, user)
     return membership
-
-
-def digest(token: str) -> str:
-    """Return what is kept of a link's secret."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _must_be_open(invitation: Invitation) -> None:
