@@ -50,6 +50,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     caret_color = models.PositiveSmallIntegerField(_("colour"), default=0)
     theme = models.CharField(_("theme"), max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
     language = models.CharField(_("language"), max_length=8, default="en")
+    ai_enabled = models.BooleanField(_("models may write for me"), default=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(_("operator of the instance"), default=False)
     date_joined = models.DateTimeField(default=timezone.now)

@@ -49,6 +49,7 @@ class Organization(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(_("name"), max_length=80)
     slug = models.SlugField(max_length=60, unique=True)
+    ai_enabled = models.BooleanField(_("models may write here"), default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = OrganizationQuerySet.as_manager()
@@ -88,6 +89,7 @@ class Workspace(models.Model):
     name = models.CharField(_("name"), max_length=80)
     slug = models.SlugField(max_length=60)
     archived_at = models.DateTimeField(null=True, blank=True)
+    ai_enabled = models.BooleanField(_("models may write here"), default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
