@@ -4,7 +4,8 @@ Pure: cells in, graph out. Rights and texts of other notebooks come in as `outsi
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
@@ -25,6 +26,11 @@ class CellSpec:
     text: str = ""  # the standing text: a text cell's content, a prompt cell's result
     output_id: str | None = None  # the output that stands untouched; None when people wrote there
     first_variant: str = ""  # read in place of an empty result while nobody has chosen one
+
+    def judged(self, *, is_whole: bool, first_variant: str) -> "CellSpec":
+        """Return the cell knowing whether its output still stands whole, and what waits."""
+        output_id = self.output_id if is_whole else None
+        return replace(self, output_id=output_id, first_variant=first_variant)
 
     @property
     def is_untouched(self) -> bool:
@@ -67,6 +73,17 @@ class Graph:
         """Return the cells of this graph whose live text the cell reads."""
         live = {read.target for read in self.reads[key] if read.mode == "live"}
         return live & self.cells.keys()
+
+    def ancestry(self, keys: Iterable[CellKey]) -> set[CellKey]:
+        """Return the cells and all that they read, directly or through others."""
+        found: set[CellKey] = set()
+        waiting = list(keys)
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                waiting.extend(self.sources(key))
+        return found
 
     def is_runnable(self, key: CellKey) -> bool:
         """Say whether the cell is a prompt without a broken reference."""

@@ -3,7 +3,7 @@
 Never a timer, never "something changed nearby": equal inputs are equal hashes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from apps.inference.specs import normal
@@ -22,8 +22,16 @@ class Plan:
     follows: frozenset[CellKey]  # the steps whose readers get what they are about to write
 
 
-def plan_update(graph: Graph, *, hash_of: HashOf, made_from: Mapping[CellKey, str]) -> Plan:
+def plan_update(
+    graph: Graph,
+    *,
+    hash_of: HashOf,
+    made_from: Mapping[CellKey, str],
+    among: Collection[CellKey] | None = None,
+) -> Plan:
     """Return the cells out of date: their inputs changed since `made_from`, or a step changes them.
+
+    With `among`, only those cells are looked at.
 
     A result that people wrote in keeps standing until somebody adopts the proposal, so its readers
     do not follow from its step.
@@ -32,7 +40,7 @@ def plan_update(graph: Graph, *, hash_of: HashOf, made_from: Mapping[CellKey, st
     steps: list[CellKey] = []
     changing: set[CellKey] = set()
     for key in graph.order:
-        if not graph.is_runnable(key):
+        if not graph.is_runnable(key) or (among is not None and key not in among):
             continue
         hashes[key] = hash_of(key)
         if made_from.get(key) == hashes[key] and not (graph.sources(key) & changing):

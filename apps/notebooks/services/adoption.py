@@ -1,0 +1,207 @@
+"""How a model's output becomes document text: by itself where nobody wrote, by a person elsewhere.
+
+Adoption is one update that the server makes under the document's lock, once per output. Text that a
+person has touched is never replaced by itself: the output waits beside it.
+"""
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import User
+from apps.core.errors import DomainError, NotVisible
+from apps.inference.models import OutboxRow, Output
+from apps.inference.outbox import Message
+from apps.notebooks import crdt, document, history
+from apps.notebooks.chain.cells import (
+    NoSuchCell,
+    Result,
+    cells_of,
+    replace_result,
+    result_content,
+)
+from apps.notebooks.chain.staleness import stands_untouched
+from apps.notebooks.models import CellOutput, Document, DocUpdate, Notebook
+from apps.notebooks.selectors import Access
+from apps.notebooks.services import projection, updates
+from apps.organizations import audit
+
+Status = CellOutput.Status
+
+
+class CellIsGone(DomainError):
+    """The cell that the text was for is not in the notebook any more."""
+
+
+class PeopleWroteHere(DomainError):
+    """Going back would throw away what people have written since."""
+
+
+class NothingToGoBackTo(DomainError):
+    """No result came before the one that stands."""
+
+
+class NotebookIsClosed(DomainError):
+    """The notebook lies in the trash and takes no text."""
+
+
+def consume(message: Message) -> None:
+    """Take an output that was committed: note it for its cell, and adopt it where nobody wrote."""
+    if message.kind != OutboxRow.Kind.OUTPUT_COMMITTED:
+        return
+    output = Output.objects.get(pk=message.payload["output"])
+    context = message.payload["context"]
+    notebook = uuid.UUID(context["notebook"])
+    if not Notebook.objects.filter(pk=notebook).exists():
+        return
+    with transaction.atomic():
+        Document.objects.select_for_update().get(pk=notebook)
+        row, is_new = _note(output, notebook, uuid.UUID(context["cell"]))
+        if is_new and int(message.payload["variants"]) == 1:
+            _adopt_if_untouched(row)
+        projection.announce(notebook)
+
+
+def _note(output: Output, notebook: uuid.UUID, cell: uuid.UUID) -> tuple[CellOutput, bool]:
+    """Return the row of the output, made once; older ones that still waited give way to it."""
+    row, is_new = CellOutput.objects.get_or_create(
+        output_id=output.pk,
+        defaults={
+            "notebook_id": notebook,
+            "cell_id": cell,
+            "step_id": output.step_run_id,
+            "variant": output.variant,
+            "text": output.text,
+            "input_hash": output.input_hash,
+        },
+    )
+    if is_new:
+        older = CellOutput.objects.filter(notebook=notebook, cell_id=cell, status=Status.WAITING)
+        older.exclude(step_id=output.step_run_id).update(status=Status.SUPERSEDED)
+    return row, is_new
+
+
+def _adopt_if_untouched(row: CellOutput) -> None:
+    state, content = _read(row.notebook_id)
+    cells = {cell.key.cell: cell for cell in cells_of(content, row.notebook_id)}
+    cell = cells.get(row.cell_id)
+    if cell is None or cell.kind != "prompt" or row.notebook.trashed_at is not None:
+        return
+    if cell.text.strip() and not _stands_whole(cell.output_id, cell.text):
+        return
+    _put(row, state, content, by=None)
+
+
+def _stands_whole(output_id: str | None, text: str) -> bool:
+    """Say whether the text is all of one output's and only that."""
+    if output_id is None:
+        return False
+    try:
+        known = CellOutput.objects.filter(output_id=output_id).first()
+    except ValueError:  # an id that some page made up
+        return False
+    return known is not None and stands_untouched(text, known.text)
+
+
+@transaction.atomic
+def adopt(*, access: Access, by: User, output: uuid.UUID) -> CellOutput:
+    """Put the output in place of the cell's result, because a person says so."""
+    Document.objects.select_for_update().get(pk=access.notebook.pk)
+    row = output_of(access.notebook, output)
+    state, content = _read(row.notebook_id)
+    _put(row, state, content, by=by)
+    siblings = CellOutput.objects.filter(
+        notebook=access.notebook, cell_id=row.cell_id, status=Status.WAITING
+    )
+    siblings.update(status=Status.SUPERSEDED)
+    leave_trace("output.adopted", row, by)
+    projection.announce(access.notebook.pk)
+    return row
+
+
+@transaction.atomic
+def back(*, access: Access, by: User, cell: uuid.UUID) -> CellOutput:
+    """Put back, in one step, what stood before the last adoption.
+
+    Raises:
+        NothingToGoBackTo: Nothing was adopted, or it was taken back already.
+        PeopleWroteHere: The adopted text is not as it was.
+    """
+    Document.objects.select_for_update().get(pk=access.notebook.pk)
+    row = last_adopted(access.notebook, cell)
+    if row is None:
+        raise NothingToGoBackTo(_("There is no result before this one"))
+    state, content = _read(access.notebook.pk)
+    standing = {one.key.cell: one for one in cells_of(content, access.notebook.pk)}.get(cell)
+    if standing is None:
+        raise CellIsGone(_("The cell is not in the notebook any more"))
+    if standing.output_id != str(row.output_id) or not stands_untouched(standing.text, row.text):
+        raise PeopleWroteHere(_("People have written here since; their text stays"))
+    _append(access.notebook.pk, _replacing(state, cell, list(row.before or [])))
+    row.status, row.decided_by, row.decided_at = Status.TAKEN_BACK, by, timezone.now()
+    row.save(update_fields=["status", "decided_by", "decided_at"])
+    leave_trace("output.taken_back", row, by)
+    projection.announce(access.notebook.pk)
+    return row
+
+
+def last_adopted(notebook: Notebook, cell: uuid.UUID) -> CellOutput | None:
+    """Return the output that was adopted last in the cell and not taken back."""
+    adopted = CellOutput.objects.filter(notebook=notebook, cell_id=cell, status=Status.ADOPTED)
+    return adopted.order_by("-decided_at").first()
+
+
+def output_of(notebook: Notebook, output: uuid.UUID) -> CellOutput:
+    """Return the notebook's row of an output; NotVisible when it has none."""
+    row = CellOutput.objects.filter(notebook=notebook, output_id=output).first()
+    if row is None:
+        raise NotVisible
+    return row
+
+
+def leave_trace(verb: str, row: CellOutput, by: User) -> None:
+    """Note in the audit log what a person decided about an output."""
+    audit.record(
+        verb=verb,
+        actor=by,
+        organization=row.notebook.organization,
+        target=row.notebook,
+        data={"cell": str(row.cell_id), "output": str(row.output_id)},
+    )
+
+
+def _read(notebook: uuid.UUID) -> tuple[bytes, dict[str, Any]]:
+    stored = history.whole(Document.objects.get(pk=notebook))
+    state = crdt.merge(stored.updates)
+    return state, document.decode(state)
+
+
+def _put(row: CellOutput, state: bytes, content: dict[str, Any], *, by: User | None) -> None:
+    result = Result(text=row.text, output_id=str(row.output_id), variant=row.variant)
+    try:
+        row.before = result_content(content, row.cell_id)
+    except NoSuchCell as gone:
+        raise CellIsGone(_("The cell is not in the notebook any more")) from gone
+    _append(row.notebook_id, _replacing(state, row.cell_id, result.content()))
+    row.status, row.decided_by, row.decided_at = Status.ADOPTED, by, timezone.now()
+    row.save(update_fields=["before", "status", "decided_by", "decided_at"])
+
+
+def _replacing(state: bytes, cell: uuid.UUID, blocks: list[dict[str, Any]]) -> bytes:
+    try:
+        return replace_result(state, cell, blocks)
+    except NoSuchCell as gone:
+        raise CellIsGone(_("The cell is not in the notebook any more")) from gone
+
+
+def _append(notebook: uuid.UUID, payload: bytes) -> None:
+    batch = updates.append(
+        notebook_id=notebook,
+        incoming=[updates.Incoming(user_id=None, payload=payload)],
+        origin=DocUpdate.Origin.MODEL,
+    )
+    if batch.outcomes[0].refusal is not None:
+        raise NotebookIsClosed(_("The notebook is in the trash: the text waits until it is back"))
