@@ -1,0 +1,164 @@
+/** Moving, copying and deleting whole blocks, by keyboard and from the block menu. */
+import { Extension } from "@tiptap/core";
+import { NodeSelection, Selection, TextSelection } from "@tiptap/pm/state";
+import { KEEPS_OUTPUT } from "../schema/output.js";
+
+const ITEMS = new Set(["listItem", "taskItem"]);
+const PARENTS = new Set([
+  "doc",
+  "bulletList",
+  "orderedList",
+  "taskList",
+  "blockquote",
+  "cellResult",
+  "textCell",
+]);
+
+/** Return the blocks that the selection touches, as a range of siblings: items of a list, else whole blocks. */
+export function blockRange(selection) {
+  const { $from, $to } = selection;
+  if (selection instanceof NodeSelection && selection.node.isBlock) {
+    const { parent } = $from;
+    return { parent, start: $from.pos, end: $to.pos, first: $from.index(), last: $from.index() };
+  }
+  const table = outermostTable($from);
+  const accepts = (node) => PARENTS.has(node.type.name) && (!table || !contains(table, node));
+  let range = $from.blockRange($to, accepts);
+  // A list with one item, or all of it, moves as the list.
+  while (range && range.depth > 0 && coversAll(range)) range = parentRange(range, $from, $to, accepts);
+  return (
+    range && {
+      parent: range.parent,
+      start: range.start,
+      end: range.end,
+      first: range.startIndex,
+      last: range.endIndex - 1,
+    }
+  );
+}
+
+function outermostTable($pos) {
+  for (let depth = 1; depth <= $pos.depth; depth++) {
+    if ($pos.node(depth).type.name === "table") return $pos.node(depth);
+  }
+  return null;
+}
+
+function contains(ancestor, node) {
+  let found = ancestor === node;
+  ancestor.descendants((inner) => {
+    found ||= inner === node;
+    return !found;
+  });
+  return found;
+}
+
+function coversAll(range) {
+  return range.startIndex === 0 && range.endIndex === range.parent.childCount;
+}
+
+function parentRange(range, $from, $to, accepts) {
+  const outer = (node) => accepts(node) && node !== range.parent;
+  return $from.blockRange($to, outer);
+}
+
+/** Move the chosen blocks past their neighbour, by moving the neighbour: selection and carets stay in place. */
+export function moveBlocks(state, dispatch, direction) {
+  const range = blockRange(state.selection);
+  if (!range) return false;
+  const index = direction < 0 ? range.first - 1 : range.last + 1;
+  if (index < 0 || index >= range.parent.childCount) return false;
+  if (!dispatch) return true;
+  const neighbour = range.parent.child(index);
+  const from = direction < 0 ? range.start - neighbour.nodeSize : range.end;
+  const target = direction < 0 ? range.end - neighbour.nodeSize : range.start;
+  const tr = state.tr.delete(from, from + neighbour.nodeSize).insert(target, neighbour);
+  const shift = direction < 0 ? -neighbour.nodeSize : neighbour.nodeSize;
+  keepSelection(tr, state.selection, shift);
+  dispatch(tr.setMeta(KEEPS_OUTPUT, true).scrollIntoView());
+  return true;
+}
+
+function keepSelection(tr, selection, shift) {
+  if (selection instanceof NodeSelection) {
+    tr.setSelection(NodeSelection.create(tr.doc, selection.from + shift));
+  } else {
+    tr.setSelection(TextSelection.create(tr.doc, selection.anchor + shift, selection.head + shift));
+  }
+}
+
+function duplicate(state, dispatch) {
+  const range = blockRange(state.selection);
+  if (!range) return false;
+  const copy = state.doc.slice(range.start, range.end).content;
+  const tr = state.tr.insert(range.end, copy).setMeta(KEEPS_OUTPUT, true);
+  tr.setSelection(Selection.near(tr.doc.resolve(range.end + 1)));
+  dispatch?.(tr.scrollIntoView());
+  return true;
+}
+
+function remove(state, dispatch) {
+  const range = blockRange(state.selection);
+  if (!range) return false;
+  const onlyOnes = range.parent.childCount === range.last - range.first + 1;
+  const tr = state.tr;
+  if (onlyOnes) tr.replaceWith(range.start, range.end, state.schema.nodes.paragraph.create());
+  else tr.delete(range.start, range.end);
+  tr.setSelection(Selection.near(tr.doc.resolve(Math.min(range.start, tr.doc.content.size))));
+  dispatch?.(tr.scrollIntoView());
+  return true;
+}
+
+/** Return where the block under a point of the window starts: an item of a list, else a block of the document. */
+export function blockAt(view, x, y) {
+  const column = view.dom.getBoundingClientRect();
+  const left = Math.max(column.left + 2, Math.min(x, column.right - 2));
+  const found = view.posAtCoords({ left, top: y });
+  if (!found) return null;
+  const $pos = view.state.doc.resolve(found.pos);
+  for (let depth = $pos.depth; depth > 1; depth--) {
+    if (ITEMS.has($pos.node(depth).type.name)) return $pos.before(depth);
+  }
+  if ($pos.depth) return $pos.before(1);
+  if (found.inside >= 0) return found.inside;
+  return $pos.nodeAfter ? $pos.pos : null;
+}
+
+/** Return the selection that takes the block at a position as a whole. */
+export function selectionOfBlock(doc, pos) {
+  const node = doc.nodeAt(pos);
+  if (!node) return null;
+  return NodeSelection.isSelectable(node)
+    ? NodeSelection.create(doc, pos)
+    : Selection.near(doc.resolve(pos + 1));
+}
+
+export const Blocks = Extension.create({
+  name: "blocks",
+
+  addCommands() {
+    const command =
+      (run, ...more) =>
+      ({ state, dispatch }) =>
+        run(state, dispatch, ...more);
+    return {
+      moveBlockUp: () => command(moveBlocks, -1),
+      moveBlockDown: () => command(moveBlocks, 1),
+      duplicateBlock: () => command(duplicate),
+      deleteBlock: () => command(remove),
+    };
+  },
+
+  addKeyboardShortcuts() {
+    const { commands } = this.editor;
+    const own = (run) => () => {
+      run();
+      return true; // at the edge too: the browser's own meaning of the key would surprise
+    };
+    return {
+      "Alt-ArrowUp": own(() => commands.moveBlockUp()),
+      "Alt-ArrowDown": own(() => commands.moveBlockDown()),
+      "Mod-Shift-d": own(() => commands.duplicateBlock()),
+    };
+  },
+});

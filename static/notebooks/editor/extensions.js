@@ -1,0 +1,58 @@
+/** Everything that the editor is made of. */
+import { Extension, textInputRule } from "@tiptap/core";
+import { Collaboration, isChangeOrigin } from "@tiptap/extension-collaboration";
+import { Dropcursor } from "@tiptap/extensions/drop-cursor";
+import { Gapcursor } from "@tiptap/extensions/gap-cursor";
+import { Placeholder } from "@tiptap/extensions/placeholder";
+import { Plugin } from "@tiptap/pm/state";
+import { schemaExtensions } from "../schema/index.js";
+import { Bars } from "./bars.js";
+import { Blocks } from "./blocks.js";
+import { Carets } from "./carets.js";
+import { BlockHandle } from "./handle.js";
+import { Slash } from "./slash.js";
+import { Uploading } from "./uploads.js";
+import { say } from "./words.js";
+
+/** Whoever may only read changes nothing: no plugin's repair either, only what arrives from the others. */
+const ReadersWriteNothing = Extension.create({
+  name: "readersWriteNothing",
+  addProseMirrorPlugins() {
+    const { editor } = this;
+    const filterTransaction = (tr) => !tr.docChanged || editor.isEditable || isChangeOrigin(tr);
+    return [new Plugin({ filterTransaction })];
+  },
+});
+
+// Quotation marks differ between languages and guesses annoy: only what is the same everywhere is replaced.
+const Typing = Extension.create({
+  name: "typing",
+  addInputRules: () => [
+    textInputRule({ find: /--$/, replace: "—" }),
+    textInputRule({ find: /\.\.\.$/, replace: "…" }),
+  ],
+});
+
+function placeholder({ node, editor, pos }) {
+  if (node.type.name === "heading") return say(`kind_heading${node.attrs.level}`);
+  if (editor.isEmpty) return say("placeholder_empty");
+  return editor.state.doc.resolve(pos).depth ? "" : say("placeholder_line");
+}
+
+export function extensions({ session, user, urls, box, note }) {
+  return [
+    ...schemaExtensions({ taskLabel: (words) => say("task", { words }) }),
+    Collaboration.configure({ document: session.doc, field: "document" }),
+    Carets.configure({ awareness: session.awareness, user }),
+    Placeholder.configure({ placeholder, includeChildren: true }),
+    Dropcursor.configure({ class: "drop-line", color: false, width: 3 }),
+    Gapcursor,
+    Typing,
+    Blocks,
+    Slash.configure({ box }),
+    Bars.configure({ box }),
+    BlockHandle.configure({ box }),
+    Uploading.configure({ url: urls.images, note }),
+    ReadersWriteNothing,
+  ];
+}

@@ -1,0 +1,220 @@
+/**
+ * Pictures on their way: chosen, pasted or dropped, shown at their place with what has been sent so far. Only when the
+ * server has taken a picture does it enter the document; until then it exists on this page alone.
+ */
+import { Extension } from "@tiptap/core";
+import { Plugin, PluginKey } from "@tiptap/pm/state";
+import { Decoration, DecorationSet } from "@tiptap/pm/view";
+import {
+  absolutePositionToRelativePosition,
+  relativePositionToAbsolutePosition,
+  ySyncPluginKey,
+} from "@tiptap/y-tiptap";
+import { element, iconButton } from "./elements.js";
+import { postFile, Refused } from "./requests.js";
+import { say } from "./words.js";
+
+const KEY = new PluginKey("uploads");
+const TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+const ELSEWHERE = /<img\b[^>]*\bsrc=["']?(?:https?:)?\/\//i;
+
+/** Return a place that stays right when others write: an absolute position on this side of the Yjs document. */
+function anchor(state, pos) {
+  const { type, binding } = ySyncPluginKey.getState(state);
+  return absolutePositionToRelativePosition(pos, type, binding.mapping);
+}
+
+function position(state, relative) {
+  const { doc, type, binding } = ySyncPluginKey.getState(state);
+  return relativePositionToAbsolutePosition(doc, type, relative, binding.mapping);
+}
+
+/** Return where a picture goes: after the block at a position, so that it never cuts a paragraph in two. */
+function after(doc, pos) {
+  const $pos = doc.resolve(Math.min(pos, doc.content.size));
+  return $pos.depth ? $pos.after(1) : $pos.pos;
+}
+
+class Upload {
+  constructor(file, relative) {
+    this.file = file;
+    this.relative = relative;
+    this.preview = URL.createObjectURL(file);
+    this.bar = element("progress", {
+      max: 1,
+      value: 0,
+      "aria-label": say("upload_progress", { name: file.name }),
+    });
+    this.words = element("p", { class: "upload-words", role: "status" }, say("upload_sending"));
+    const shown = element("img", { src: this.preview, alt: "" });
+    this.dom = element("div", { class: "upload", contenteditable: "false" }, shown, this.bar, this.words);
+  }
+
+  fail(reason, again, drop) {
+    this.bar.hidden = true;
+    this.dom.classList.add("upload-failed");
+    const retry = element(
+      "button",
+      { type: "button", class: "btn btn-sm", on: { click: again } },
+      say("try_again"),
+    );
+    this.words.replaceChildren(reason, " ", retry, iconButton("x", say("upload_drop"), drop));
+  }
+
+  restart() {
+    this.bar.hidden = false;
+    this.dom.classList.remove("upload-failed");
+    this.words.replaceChildren(say("upload_sending"));
+  }
+}
+
+class Uploads {
+  #running = new Set();
+
+  constructor(editor, url, note) {
+    this.editor = editor;
+    this.url = url;
+    this.note = note;
+  }
+
+  get count() {
+    return this.#running.size;
+  }
+
+  /** Take the pictures among some files; say what was left out. */
+  take(files, pos) {
+    const pictures = [...files].filter((file) => TYPES.includes(file.type));
+    if (pictures.length < files.length) this.note(say("upload_type"), "warning");
+    for (const file of pictures) this.#begin(file, pos);
+    return pictures.length > 0;
+  }
+
+  #begin(file, pos) {
+    const { state } = this.editor;
+    const upload = new Upload(file, anchor(state, after(state.doc, pos)));
+    this.#running.add(upload);
+    this.#redraw();
+    this.#send(upload);
+  }
+
+  async #send(upload) {
+    try {
+      const sent = await postFile(this.url, upload.file, (share) => {
+        upload.bar.value = share;
+      });
+      this.#insert(upload, sent);
+    } catch (error) {
+      const reason = error instanceof Refused && error.message ? error.message : say("upload_failed");
+      upload.fail(
+        reason,
+        () => this.#again(upload),
+        () => this.#forget(upload),
+      );
+    }
+  }
+
+  #again(upload) {
+    upload.restart();
+    this.#send(upload);
+  }
+
+  #insert(upload, { url, width, height }) {
+    if (this.editor.isDestroyed) return;
+    const { state, view } = this.editor;
+    const pos = position(state, upload.relative);
+    this.#running.delete(upload);
+    URL.revokeObjectURL(upload.preview);
+    const alt = "";
+    const image = state.schema.nodes.image.create({ src: url, alt, width, height });
+    const at = after(state.doc, pos ?? state.doc.content.size);
+    view.dispatch(state.tr.insert(at, image).setMeta(KEY, true));
+  }
+
+  #forget(upload) {
+    URL.revokeObjectURL(upload.preview);
+    this.#running.delete(upload);
+    this.#redraw();
+    this.editor.commands.focus();
+  }
+
+  #redraw() {
+    this.editor.view.dispatch(this.editor.state.tr.setMeta(KEY, true));
+  }
+
+  decorations(state) {
+    const widgets = [...this.#running].map((upload) => {
+      const pos = position(state, upload.relative) ?? state.doc.content.size;
+      const stays = { side: -1, key: upload.preview, stopEvent: () => true, ignoreSelection: true };
+      return Decoration.widget(Math.min(pos, state.doc.content.size), upload.dom, stays);
+    });
+    return widgets.length ? DecorationSet.create(state.doc, widgets) : null;
+  }
+}
+
+/** Open the file chooser and hand on what was chosen. */
+function choose(take) {
+  const input = element("input", { type: "file", accept: TYPES.join(","), multiple: true });
+  input.addEventListener("change", () => take([...input.files]), { once: true });
+  input.click();
+}
+
+function filesOf(transfer) {
+  return [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+}
+
+/** Say whether the clipboard's HTML is more than the one picture that its files hold already. */
+function isText(transfer) {
+  const html = transfer.getData("text/html");
+  return Boolean(html && new DOMParser().parseFromString(html, "text/html").body.textContent.trim());
+}
+
+export const Uploading = Extension.create({
+  name: "uploads",
+
+  addOptions() {
+    return { url: "", note: () => {} };
+  },
+
+  addStorage() {
+    return { uploads: null };
+  },
+
+  addCommands() {
+    const take = (files) => this.storage.uploads.take(files, this.editor.state.selection.from);
+    return {
+      pickImages: () => () => {
+        choose(take);
+        return true;
+      },
+    };
+  },
+
+  addProseMirrorPlugins() {
+    const uploads = new Uploads(this.editor, this.options.url, this.options.note);
+    const { note } = this.options;
+    this.storage.uploads = uploads;
+    return [
+      new Plugin({
+        key: KEY,
+        props: {
+          decorations: (state) => uploads.decorations(state),
+          handlePaste: (view, event) => {
+            const files = filesOf(event.clipboardData);
+            if (files.length && !isText(event.clipboardData))
+              return uploads.take(files, view.state.selection.from);
+            if (ELSEWHERE.test(event.clipboardData?.getData("text/html") ?? ""))
+              note(say("pictures_left_out"), "info");
+            return false;
+          },
+          handleDrop: (view, event, _slice, moved) => {
+            const files = moved ? [] : filesOf(event.dataTransfer);
+            if (!files.length) return false;
+            event.preventDefault();
+            const found = view.posAtCoords({ left: event.clientX, top: event.clientY });
+            return uploads.take(files, found?.pos ?? view.state.doc.content.size);
+          },
+        },
+      }),
+    ];
+  },
+});

@@ -1,0 +1,2 @@
+/** The page of a notebook. */
+import "./editor/notebookEditor.js";
