@@ -1,5 +1,9 @@
 """WebSocket routes of notebooks."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-websocket_routes: list[URLPattern] = []
+from apps.notebooks.consumers import NotebookSocket
+
+websocket_routes: list[URLPattern] = [
+    path("ws/notebooks/<uuid:notebook>/", NotebookSocket.as_asgi(), name="notebook"),
+]

@@ -3,7 +3,7 @@
  *
  * Presence does not travel this way; everything else does.
  */
-import { fromBase64, toBase64 } from "./wire.js";
+import { fromBase64 } from "./wire.js";
 
 const POLL_MS = 1_500;
 const POLL_HIDDEN_MS = 10_000;
@@ -113,5 +113,3 @@ export class PollingLink {
     }
   }
 }
-
-export { toBase64 };

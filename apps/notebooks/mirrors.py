@@ -1,0 +1,51 @@
+"""The mirrors of the documents that were written to most recently, one set per process.
+
+A mirror is taken out while a batch uses it and put back only after the commit: a batch that fails
+leaves none behind that knows more than the database.
+"""
+
+import threading
+import uuid
+from collections import OrderedDict
+
+from apps.notebooks import crdt, history
+from apps.notebooks.models import Document
+
+KEPT = 64
+
+_lock = threading.Lock()
+_mirrors: OrderedDict[uuid.UUID, crdt.Mirror] = OrderedDict()
+
+
+def take(document: Document) -> crdt.Mirror:
+    """Return a mirror that contains exactly the stored updates; the caller holds the row's lock."""
+    with _lock:
+        mirror = _mirrors.pop(document.pk, None)
+    if mirror is None or mirror.epoch != document.epoch or mirror.seq > document.last_seq:
+        return _made(document)
+    if mirror.seq < document.last_seq:  # another process wrote
+        later = history.read(document, since=mirror.seq)
+        for update in later.updates:
+            mirror.apply(update)
+        mirror.seq = later.seq
+    return mirror
+
+
+def put_back(notebook_id: uuid.UUID, mirror: crdt.Mirror) -> None:
+    """Keep the mirror for the next batch."""
+    with _lock:
+        _mirrors[notebook_id] = mirror
+        _mirrors.move_to_end(notebook_id)
+        while len(_mirrors) > KEPT:
+            _mirrors.popitem(last=False)
+
+
+def forget_all() -> None:
+    """Forget every mirror."""
+    with _lock:
+        _mirrors.clear()
+
+
+def _made(document: Document) -> crdt.Mirror:
+    state = history.whole(document)
+    return crdt.Mirror(epoch=document.epoch, seq=state.seq, state=state.updates[0])

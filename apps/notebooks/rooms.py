@@ -1,0 +1,349 @@
+"""The open sockets of one notebook in this process: group commit on the way in, fan-out on the way out.
+
+A room holds no document. While a batch is being committed the updates that arrive wait for the next
+one, so that a busy notebook costs one transaction per round trip to the disk and not one per key.
+Numbers that no message announced are found by looking into the database every second.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from django.db import DatabaseError, InterfaceError
+
+from apps.core.errors import DomainError
+from apps.notebooks import history, messages, standing
+from apps.notebooks.messages import Caret, Update
+from apps.notebooks.numbers import Seen
+from apps.notebooks.presence import Presence
+from apps.notebooks.services import updates
+from apps.organizations.policy import Level
+from apps.realtime import publish
+from apps.realtime.access import AccessChanged
+from apps.realtime.database import in_database
+from apps.realtime.hub import Hub, Message
+from apps.realtime.outbox import SLOW
+
+BATCH_UPDATES = 500
+BATCH_BYTES = 8 * 1024 * 1024
+CARET_PAUSE_S = 0.05
+LOOK_EVERY_S = 1.0
+CHECK_RIGHTS_EVERY = 20  # looks
+SILENT_AFTER_S = 75.0  # browsers ping every 20 s
+
+logger = logging.getLogger(__name__)
+
+
+class Member(Protocol):
+    """What a room needs of a socket."""
+
+    user_id: uuid.UUID
+    session_key: str | None
+    client: int
+    last_heard: float
+
+    def post(self, frame: bytes | str) -> None:
+        """Send when possible."""
+
+    def acknowledge(self, ids: list[int], *, first: int | None, last: int) -> None:
+        """Say that these updates are stored."""
+
+    def refuse(self, number: int, reason: str) -> None:
+        """Say that this update was not taken."""
+
+    def stand(self, level: Level, *, in_trash: bool) -> None:
+        """Note what the person may do from now on."""
+
+    def drop(self, code: int) -> None:
+        """Close."""
+
+
+_rooms: dict[tuple[str, uuid.UUID], "Room"] = {}
+
+
+def room_of(hub: Hub, notebook_id: uuid.UUID) -> "Room":
+    """Return the notebook's room in this process."""
+    key = (hub.id, notebook_id)
+    if key not in _rooms:
+        _rooms[key] = Room(hub, notebook_id)
+    return _rooms[key]
+
+
+class Room:
+    """Sockets of one notebook; lives as long as one of them is open."""
+
+    def __init__(self, hub: Hub, notebook_id: uuid.UUID) -> None:
+        self.notebook_id = notebook_id
+        self.topic = f"notebook.{notebook_id}"
+        self._hub = hub
+        self._members: set[Member] = set()
+        self._seen: Seen | None = None
+        self._waiting: deque[tuple[Member, Update]] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._presence = Presence()
+        self._fresh: dict[int, Caret] = {}
+        self._caret_timer: asyncio.TimerHandle | None = None
+        self._checks: set[asyncio.Task[None]] = set()
+
+    async def enter(self, member: Member) -> None:
+        """Add the socket; from now on it gets what the others write."""
+        self._members.add(member)
+        if len(self._members) == 1:
+            self._keeper = asyncio.get_running_loop().create_task(self._keep())
+            await self._hub.listen(self.topic, self._hear)
+            await publish.relay_async(self.topic, "carets?", sender=self._hub.id)
+
+    async def leave(self, member: Member) -> None:
+        """Remove the socket and its caret; the last one closes the room."""
+        if member not in self._members:
+            return
+        self._members.discard(member)
+        farewell = self._presence.farewell(member.client)
+        if farewell is not None:
+            self._announce(farewell)
+        if self._members:
+            return
+        _rooms.pop((self._hub.id, self.notebook_id), None)
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await self._flush_carets_now()
+        await self._hub.leave(self.topic, self._hear)
+
+    def start_at(self, seq: int) -> None:
+        """Note that the joiner of this room has everything up to the number."""
+        if self._seen is None:
+            self._seen = Seen(seq)
+
+    def carets(self) -> bytes | None:
+        """Return the frame with everybody's caret for a newcomer."""
+        present = self._presence.present()
+        return messages.awareness_frame(present) if present else None
+
+    # --- updates -------------------------------------------------------------------------------
+
+    def submit(self, member: Member, update: Update) -> None:
+        """Append the update with the next batch."""
+        self._waiting.append((member, update))
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                await self._write_batch(self._next_batch())
+        finally:
+            self._writer = None
+
+    def _next_batch(self) -> list[tuple[Member, Update]]:
+        taken: list[tuple[Member, Update]] = []
+        size = 0
+        while self._waiting and len(taken) < BATCH_UPDATES and size < BATCH_BYTES:
+            taken.append(self._waiting.popleft())
+            size += len(taken[-1][1].payload)
+        return taken
+
+    async def _write_batch(self, taken: list[tuple[Member, Update]]) -> None:
+        incoming = [
+            updates.Incoming(user_id=member.user_id, payload=update.payload, resent=update.resent)
+            for member, update in taken
+        ]
+        try:
+            batch = await in_database(
+                updates.append,
+                notebook_id=self.notebook_id,
+                incoming=incoming,
+                sender=self._hub.id,
+            )
+        except Exception:  # nothing was acknowledged: the browsers come back and send again
+            logger.exception("a batch of %d updates was not stored", len(taken))
+            for member, _update in taken:
+                member.drop(SLOW)
+            return
+        self._distribute(batch, taken)
+        if batch.fills_a_snapshot:
+            await in_database(updates.request_compaction, self.notebook_id)
+
+    def _distribute(self, batch: updates.Batch, taken: list[tuple[Member, Update]]) -> None:
+        """Acknowledge to the senders, relay to everybody what is not their own."""
+        own: dict[Member, list[int]] = {}
+        stored: dict[Member, set[int]] = {}
+        for (member, update), outcome in zip(taken, batch.outcomes, strict=True):
+            if outcome.refusal is not None:
+                member.refuse(update.id, outcome.refusal.value)
+                self.check_rights(only=member.user_id)
+            elif outcome.seq is not None:
+                own.setdefault(member, []).append(update.id)
+                stored.setdefault(member, set()).add(outcome.seq)
+        for member, ids in own.items():
+            # A batch that is all one's own is told by its acknowledgement, others by a frame as well.
+            alone = len(stored[member]) == len(batch.payloads)
+            member.acknowledge(ids, first=batch.first if alone else None, last=batch.last)
+        if batch.payloads:
+            self._relay(batch, stored)
+
+    def _relay(self, batch: updates.Batch, own: dict[Member, set[int]]) -> None:
+        if self._seen is not None:
+            self._seen.add(batch.first, batch.last)
+        frame = messages.changes_frame(batch.first, batch.last, batch.payloads.values())
+        for member in self._members:
+            if member not in own:
+                member.post(frame)
+                continue
+            others = [part for seq, part in batch.payloads.items() if seq not in own[member]]
+            if others:
+                member.post(messages.changes_frame(batch.first, batch.last, others))
+
+    # --- what comes through the channel layer -----------------------------------------------------
+
+    def _hear(self, message: Message) -> None:
+        """Take a message to the notebook's topic."""
+        if message["type"] == "topic.event":
+            self._hear_event(message["event"])
+        elif message.get("sender") == self._hub.id:
+            return
+        elif message["kind"] == "changes":
+            self._hear_changes(message["first"], message["last"], message["updates"])
+        elif message["kind"] == "carets":
+            for caret in messages.parse_awareness(message["frame"], limit=None):
+                if self._presence.take(caret):
+                    self._fresh[caret.client] = caret
+            self._flush_carets_soon()
+        elif message["kind"] == "carets?":
+            self._answer_carets()
+
+    def _hear_event(self, event: dict[str, Any]) -> None:
+        if event["type"] == AccessChanged.type:
+            self.check_rights()
+            return
+        frame = messages.json_frame(**event)
+        for member in self._members:
+            member.post(frame)
+        if event["type"] == "notebook.deleted":
+            self.check_rights()
+
+    def _hear_changes(self, first: int, last: int, payloads: list[bytes]) -> None:
+        if not payloads:  # too large to travel
+            self._spawn(self._catch_up())
+        elif self._seen is None or self._seen.add(first, last):
+            frame = messages.changes_frame(first, last, payloads)
+            for member in self._members:
+                member.post(frame)
+
+    # --- keeping up -------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Look regularly for what no message told: numbers, rights, browsers that fell asleep."""
+        looks = 0
+        before = -1
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            looks += 1
+            self._drop_silent()
+            try:
+                before = await self._look(before)
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("could not look for new updates: %s", error)
+            if looks % CHECK_RIGHTS_EVERY == 0:
+                self.check_rights()
+
+    async def _look(self, before: int) -> int:
+        """Catch up when the number that was missing at the last look is still missing."""
+        if self._seen is None:
+            return -1
+        upto = self._seen.upto
+        if upto == before:
+            last = (await in_database(history.last_seqs, [self.notebook_id])).get(self.notebook_id)
+            if last is not None and last > self._seen.upto and self._writer is None:
+                await self._catch_up()
+        return upto
+
+    async def _catch_up(self) -> None:
+        """Relay from the database what this room has not seen."""
+        if self._seen is None:
+            return
+        since = self._seen.upto
+        later = await in_database(history.read_later, self.notebook_id, since=since)
+        if later.updates and self._seen.add(since + 1, later.seq):
+            frame = messages.changes_frame(since + 1, later.seq, later.updates)
+            for member in self._members:
+                member.post(frame)
+
+    def _drop_silent(self) -> None:
+        oldest = asyncio.get_running_loop().time() - SILENT_AFTER_S
+        for member in [one for one in self._members if one.last_heard < oldest]:
+            member.drop(SLOW)
+
+    # --- rights -------------------------------------------------------------------------------
+
+    def check_rights(self, only: uuid.UUID | None = None) -> None:
+        """Look again at what the people here may do (at one person only, if given)."""
+        asked = [one for one in self._members if only is None or one.user_id == only]
+        if asked:
+            self._spawn(self._check_rights(asked))
+
+    async def _check_rights(self, asked: Iterable[Member]) -> None:
+        who = {(one.user_id, one.session_key) for one in asked}
+        found = await in_database(standing.of, self.notebook_id, who)
+        for member in asked:
+            level = found.levels.get((member.user_id, member.session_key), Level.NONE)
+            member.stand(level, in_trash=found.in_trash)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(_logged(work))
+        self._checks.add(task)
+        task.add_done_callback(self._checks.discard)
+
+    # --- carets -------------------------------------------------------------------------------
+
+    def announce(self, carets: Iterable[Caret]) -> None:
+        """Relay the carets of a browser to the others."""
+        for caret in carets:
+            if self._presence.take(caret):
+                self._announce(caret)
+
+    def _announce(self, caret: Caret) -> None:
+        self._fresh[caret.client] = caret
+        self._flush_carets_soon(tell=True)
+
+    def _flush_carets_soon(self, *, tell: bool = False) -> None:
+        """Collect carets for a moment: each key moves one, and only the last place counts."""
+        if self._caret_timer is None:
+            loop = asyncio.get_running_loop()
+            self._caret_timer = loop.call_later(CARET_PAUSE_S, self._flush_carets, tell)
+
+    def _flush_carets(self, tell: bool) -> None:  # noqa: FBT001  (a timer passes by position)
+        self._caret_timer = None
+        fresh, self._fresh = self._fresh, {}
+        if not fresh:
+            return
+        frame = messages.awareness_frame(fresh.values())
+        only = next(iter(fresh)) if len(fresh) == 1 else None
+        for member in self._members:
+            if member.client != only:
+                member.post(frame)
+        self._spawn(self._tell_carets(frame)) if tell else None
+
+    async def _flush_carets_now(self) -> None:
+        if self._caret_timer is not None:
+            self._caret_timer.cancel()
+        if self._fresh:
+            await self._tell_carets(messages.awareness_frame(self._fresh.values()))
+
+    async def _tell_carets(self, frame: bytes) -> None:
+        await publish.relay_async(self.topic, "carets", sender=self._hub.id, frame=frame)
+
+    def _answer_carets(self) -> None:
+        frame = self.carets()
+        if frame is not None:
+            self._spawn(self._tell_carets(frame))
+
+
+async def _logged(work: Any) -> None:
+    try:
+        await work
+    except (DatabaseError, InterfaceError, DomainError) as error:
+        logger.warning("a look into the database failed: %s", error)

@@ -1,0 +1,228 @@
+"""Append updates to a document: the one road by which anything is written into a notebook."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from apps.notebooks import crdt, mirrors, tasks
+from apps.notebooks.models import Contribution, Document, DocUpdate, Notebook
+from apps.notebooks.rights import levels_on
+from apps.organizations import audit
+from apps.organizations.policy import Level
+from apps.realtime import publish
+
+RELAY_LIMIT_BYTES = 256 * 1024  # what is larger is read from the database by the other processes
+COMPACT_EVERY = 200  # updates
+TRACE_EVERY_S = 10.0
+SITTING_S = 600  # edits closer together than this are one visit in the audit log
+
+
+class Refusal(StrEnum):
+    """Why an update was not taken; the browser says it in words."""
+
+    NOT_ALLOWED = "not_allowed"
+    IN_TRASH = "in_trash"
+    TOO_LARGE = "too_large"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incoming:
+    """An update that somebody wants to append; without a person it is the server's own."""
+
+    user_id: uuid.UUID | None
+    payload: bytes
+    resent: bool = False  # perhaps stored already: appended only if it adds something
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of an update: its number, or why it was refused."""
+
+    seq: int | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """What one append did: the numbers first … last were given to `payloads`."""
+
+    epoch: uuid.UUID
+    first: int
+    last: int  # first - 1 when nothing was appended
+    outcomes: list[Outcome]
+    payloads: dict[int, bytes] = field(repr=False)
+    levels: dict[uuid.UUID, Level]
+
+    @property
+    def fills_a_snapshot(self) -> bool:
+        """Say whether enough was appended since the last time for a compaction to pay."""
+        return (self.first - 1) // COMPACT_EVERY != self.last // COMPACT_EVERY
+
+
+@transaction.atomic
+def append(
+    *,
+    notebook_id: uuid.UUID,
+    incoming: Sequence[Incoming],
+    origin: str = DocUpdate.Origin.HUMAN,
+    sender: str = "",
+) -> Batch:
+    """Append what is allowed and valid under the document's lock, and tell the other processes.
+
+    `sender` names the hub whose own sockets are served by the caller. Refusing one update lets the
+    others pass. The document must exist (Document.DoesNotExist).
+    """
+    document = _locked(notebook_id)
+    people = {one.user_id for one in incoming if one.user_id is not None}
+    levels = levels_on(document.notebook, people) if people else {}
+    appending = _Appending(document, levels)
+    outcomes = [appending.take(one) for one in incoming]
+    batch = Batch(
+        epoch=document.epoch,
+        first=document.last_seq + 1,
+        last=document.last_seq + len(appending.rows),
+        outcomes=outcomes,
+        payloads={row.seq: bytes(row.payload) for row in appending.rows},
+        levels=levels,
+    )
+    if appending.rows:
+        for row in appending.rows:
+            row.origin = origin
+        DocUpdate.objects.bulk_create(appending.rows)
+        Document.objects.filter(pk=document.pk).update(last_seq=batch.last)
+        _leave_traces(
+            document.notebook, {row.user_id for row in appending.rows if row.user_id is not None}
+        )
+        _relay_on_commit(batch, notebook_id, sender)
+    appending.mirror.seq = batch.last
+    transaction.on_commit(partial(mirrors.put_back, notebook_id, appending.mirror))
+    return batch
+
+
+def request_compaction(notebook_id: uuid.UUID) -> None:
+    """Ask a worker to compact; the reconciler finds what no worker was told about."""
+    try:
+        tasks.compact.delay(notebook_id=str(notebook_id))
+    except (OperationalError, OSError):
+        return
+
+
+class _Appending:
+    """Gives numbers to the updates of one batch, after trying each on the mirror."""
+
+    def __init__(self, document: Document, levels: dict[uuid.UUID, Level]) -> None:
+        self.rows: list[DocUpdate] = []
+        self.mirror = mirrors.take(document)
+        self._document = document
+        self._levels = levels
+
+    def take(self, one: Incoming) -> Outcome:
+        """Return the outcome of the update; a row is ready where it was taken."""
+        refusal = self._refusal(one)
+        if refusal is not None:
+            return Outcome(refusal=refusal)
+        try:
+            payload = crdt.clean(one.payload)
+            is_new = self._try(payload, resent=one.resent)
+        except crdt.BadUpdate:
+            return Outcome(refusal=Refusal.INVALID)
+        if not is_new:
+            return Outcome(seq=self._last)
+        self.rows.append(
+            DocUpdate(
+                document=self._document,
+                seq=self._last + 1,
+                payload=payload,
+                user_id=one.user_id,
+            )
+        )
+        return Outcome(seq=self._last)
+
+    @property
+    def _last(self) -> int:
+        return self._document.last_seq + len(self.rows)
+
+    def _refusal(self, one: Incoming) -> Refusal | None:
+        if len(one.payload) > settings.UPDATE_LIMIT_BYTES:
+            return Refusal.TOO_LARGE
+        if one.user_id is not None and self._levels[one.user_id] < Level.EDIT:
+            return Refusal.NOT_ALLOWED
+        if self._document.notebook.trashed_at is not None:
+            return Refusal.IN_TRASH
+        return None
+
+    def _try(self, payload: bytes, *, resent: bool) -> bool:
+        """Apply to the mirror and say whether the update is worth a row; BadUpdate rebuilds it."""
+        try:
+            if resent:
+                return self.mirror.apply_news(payload)
+            self.mirror.apply(payload)
+        except crdt.BadUpdate:
+            self.mirror = mirrors.take(self._document)
+            for row in self.rows:
+                self.mirror.apply(bytes(row.payload))
+            raise
+        return payload != crdt.EMPTY
+
+
+def _locked(notebook_id: uuid.UUID) -> Document:
+    return (
+        Document.objects.select_related("notebook__workspace__division__parent")
+        .select_for_update(of=("self",))
+        .get(pk=notebook_id)
+    )
+
+
+def _relay_on_commit(batch: Batch, notebook_id: uuid.UUID, sender: str) -> None:
+    updates = list(batch.payloads.values())
+    if sum(map(len, updates)) > RELAY_LIMIT_BYTES:
+        updates = []
+    told = {"sender": sender, "first": batch.first, "last": batch.last, "updates": updates}
+    tell = partial(publish.relay, f"notebook.{notebook_id}", "changes", **told)
+    transaction.on_commit(tell, robust=True)
+
+
+_traced: dict[tuple[uuid.UUID, uuid.UUID], float] = {}  # (notebook, person) -> when, monotonic
+
+
+def _leave_traces(notebook: Notebook, people: set[uuid.UUID]) -> None:
+    """Note who wrote and when: every few seconds, for a keystroke is no event of its own."""
+    now = time.monotonic()
+    due = {
+        person
+        for person in people
+        if now - _traced.get((notebook.pk, person), -TRACE_EVERY_S) >= TRACE_EVERY_S
+    }
+    if not due:
+        return
+    if len(_traced) > 10_000:
+        _traced.clear()
+    for person in due:
+        _traced[notebook.pk, person] = now
+        _note_contribution(notebook, person)
+    Notebook.objects.filter(pk=notebook.pk).update(edited_at=timezone.now(), edited_by=max(due))
+
+
+def _note_contribution(notebook: Notebook, person: uuid.UUID) -> None:
+    now = timezone.now()
+    known, is_first = Contribution.objects.get_or_create(
+        notebook=notebook, user_id=person, defaults={"first_at": now, "last_at": now}
+    )
+    if is_first or (now - known.last_at).total_seconds() > SITTING_S:
+        audit.record(
+            verb="notebook.edited",
+            actor=known.user,
+            organization=notebook.organization,
+            target=notebook,
+        )
+    if not is_first:
+        Contribution.objects.filter(pk=known.pk).update(last_at=now)
