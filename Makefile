@@ -32,6 +32,7 @@ check: setup
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/djlint templates --check --lint --quiet
 	npx --no-install biome check
+	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/python manage.py makemigrations --check --dry-run --settings inferencecloud.settings.test
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/mypy
