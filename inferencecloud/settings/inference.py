@@ -1,0 +1,21 @@
+"""What runs the steps: the engine of a worker, how many runs go on at once, how often it is all checked."""
+
+import environ
+
+env = environ.Env()
+
+# Dotted path of the function that makes a worker's engine. apps.inference.host.scripted_engine, whose
+# texts cost nothing, is for tests and benchmarks alone.
+INFERENCE_ENGINE: str = env.str("INFERENCE_ENGINE", default="apps.inference.host.local_engine")
+ENGINE_THREADS: int = env.int("ENGINE_THREADS", default=0)  # 0: the cores that are free, but one
+INFERENCE_RUNS_PER_PERSON: int = env.int("INFERENCE_RUNS_PER_PERSON", default=4)
+INFERENCE_RUNS_PER_ORGANIZATION: int = env.int("INFERENCE_RUNS_PER_ORGANIZATION", default=16)
+
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    # The message is dropped when nobody takes it before the next one comes.
+    "inference.reconcile": {
+        "task": "apps.inference.tasks.reconcile",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+}
