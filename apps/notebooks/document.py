@@ -27,7 +27,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "taskItem": {"checked": False},
     "tableCell": {"colspan": 1, "rowspan": 1},
     "tableHeader": {"colspan": 1, "rowspan": 1},
-    "link": {"target": "_blank", "rel": "noopener noreferrer nofollow"},
+    "image": {"alt": ""},
 }
 _BLOCKS_OF_TEXT = {"paragraph", "heading", "codeBlock"}
 

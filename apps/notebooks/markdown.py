@@ -1,7 +1,8 @@
 """Turn Markdown into ProseMirror JSON and back.
 
 Headings, lists, tasks, quotes, code, tables, images, links. Raw HTML is text, links lead only where
-`SAFE_LINK` allows. Underline and highlight have no Markdown and are lost on the way out.
+`SAFE_LINK` allows. On the way out underlining is lost, for Markdown has none; a text cell becomes
+its text and a prompt cell its result.
 """
 
 import re
@@ -13,7 +14,7 @@ from markdown_it.tree import SyntaxTreeNode
 
 from apps.notebooks.document import Node
 
-SAFE_LINK = re.compile(r"^(https?://|mailto:|tel:|/|#)", re.IGNORECASE)
+SAFE_LINK = re.compile(r"^(https?://|mailto:|/(?!/))", re.IGNORECASE)
 _parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _TASK = re.compile(r"^\[([ xX])\]\s+")
 _MARKS_IN = {"strong": "bold", "em": "italic", "s": "strike"}
@@ -191,7 +192,7 @@ def _with(node: Node, content: list[Node]) -> Node:
 def _render_blocks(nodes: list[Node]) -> list[str]:
     blocks: list[str] = []
     family, other_sign = "", False
-    for node in nodes:
+    for node in _unwrapped(nodes):
         if (now := _LIST_FAMILY.get(node["type"], "")) == "":
             blocks.append(_RENDER.get(node["type"], _render_paragraph)(node))
         else:  # two lists in a row would read as one, were their signs the same
@@ -199,6 +200,17 @@ def _render_blocks(nodes: list[Node]) -> list[str]:
             blocks.append(_render_list(node, other_sign=other_sign))
         family = now
     return blocks
+
+
+def _unwrapped(nodes: list[Node]) -> list[Node]:
+    """Return the blocks with cells replaced by what they hold; instructions are no text."""
+    flat: list[Node] = []
+    for node in nodes:
+        if node["type"] in {"textCell", "promptCell", "cellResult"}:
+            flat.extend(_unwrapped(node.get("content", [])))
+        elif node["type"] != "cellInstruction":
+            flat.append(node)
+    return flat
 
 
 def _render_paragraph(node: Node) -> str:

@@ -15,6 +15,7 @@ from apps.accounts.models import User
 from apps.core.errors import NotVisible
 from apps.notebooks.document import merge
 from apps.notebooks.models import DocSnapshot, Document, Notebook, ShareGrant
+from apps.notebooks.models.notebooks import NotebookQuerySet
 from apps.organizations.models import Membership, Organization, Workspace
 from apps.organizations.policy import CREATORS, ROLE_LEVEL, Level, ancestry, workspace_level
 
@@ -86,7 +87,12 @@ def levels_of(
     return levels
 
 
-def visible_notebooks(user: User, organization: Organization) -> QuerySet[Notebook]:
+def may_hand_over(user: User, notebook: Notebook) -> bool:
+    """Say whether the person decides who owns the notebook: the owner, and who manages by role."""
+    return notebook.owner_id == user.pk or _role_level(user, notebook) >= Level.MANAGE
+
+
+def visible_notebooks(user: User, organization: Organization) -> NotebookQuerySet:
     """Return the notebooks of the organization that the person may open, the trash included."""
     if not user.is_authenticated or not user.is_active:
         return Notebook.objects.none()

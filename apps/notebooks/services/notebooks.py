@@ -55,6 +55,10 @@ class NotAMember(DomainError):
     """The person does not belong to the notebook's organization."""
 
 
+class NotYoursToHandOver(DomainError):
+    """A share, however high, does not make its holder decide who owns the notebook."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NotebookRenamed(Event):
     """The title changed; open pages and lists show the new one."""
@@ -232,6 +236,9 @@ def delete_notebook(*, notebook: Notebook, by: User) -> None:
 def transfer_ownership(*, notebook: Notebook, by: User, to: User) -> Notebook:
     """Make another member the owner; the former one keeps an editor's rights until withdrawn."""
     notebook = _locked(notebook)
+    if not selectors.may_hand_over(by, notebook):
+        message = _("Only the owner, or who manages “%(workspace)s”, hands “%(title)s” over.")
+        raise NotYoursToHandOver(message % {"workspace": notebook.workspace, "title": notebook})
     if not Membership.objects.filter(user=to, organization=notebook.organization_id).exists():
         message = _("Wanted a member of %(organization)s, got %(person)s.")
         raise NotAMember(message % {"organization": notebook.organization, "person": to})

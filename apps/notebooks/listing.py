@@ -1,0 +1,150 @@
+"""What the list of notebooks and the trash show: shaped for the page, in a constant count of queries."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.core.paginator import Page, Paginator
+from django.db import models
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import User
+from apps.notebooks import selectors
+from apps.notebooks.models import Notebook, Visit
+from apps.organizations.models import Organization, Workspace
+from apps.organizations.policy import Level
+
+PAGE_SIZE = 40
+
+
+class Sort(models.TextChoices):
+    """In which order the list stands."""
+
+    OPENED = "opened", _("Recently opened")
+    EDITED = "edited", _("Recently edited")
+    TITLE = "title", _("Title")
+
+
+class Whose(models.TextChoices):
+    """Which notebooks the list holds."""
+
+    ALL = "all", _("All")
+    MINE = "mine", _("Owned by me")
+    SHARED = "shared", _("Shared with me")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the person asked the list for."""
+
+    q: str = ""
+    sort: str = Sort.OPENED
+    whose: str = Whose.ALL
+    workspace: uuid.UUID | None = None
+    page: int = 1
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Say whether something that exists may be left out."""
+        return bool(self.q or self.workspace or self.whose != Whose.ALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One notebook of the list and what this person may do with it."""
+
+    notebook: Notebook
+    level: Level
+    opened_at: datetime | None = None
+
+    @property
+    def may_manage(self) -> bool:
+        """Say whether the person may move, trash, restore and delete it."""
+        return self.level >= Level.MANAGE
+
+    @property
+    def may_write(self) -> bool:
+        """Say whether the person's words are taken."""
+        return self.level >= Level.EDIT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """One page of the list."""
+
+    wanted: Wanted
+    page: Page[Notebook]
+    rows: list[Row]
+    workspaces: list[Workspace] = field(default_factory=list)  # to narrow the list to
+    writable: list[Workspace] = field(default_factory=list)  # to create in
+
+
+def notebooks_listed(user: User, organization: Organization, wanted: Wanted) -> Listing:
+    """Return the page of notebooks that the person asked for."""
+    visible = selectors.visible_notebooks(user, organization).alive()
+    workspaces = Workspace.objects.filter(pk__in=visible.values("workspace"))
+    found = _narrowed(visible, user, wanted)
+    if wanted.whose == Whose.SHARED:
+        granted = selectors.granted_notebooks(user, organization)
+        found = found.filter(pk__in=granted).exclude(owner=user)
+    page = Paginator(_ordered(found, wanted), PAGE_SIZE).get_page(wanted.page)
+    return Listing(
+        wanted=wanted,
+        page=page,
+        rows=_rows(user, organization, page.object_list),
+        workspaces=list(workspaces.select_related("division")),
+        writable=list(selectors.workspaces_to_write_in(user, organization)),
+    )
+
+
+def trash_listed(user: User, organization: Organization, number: int) -> Listing:
+    """Return a page of the trash: what the person could open, the latest first."""
+    visible = selectors.visible_notebooks(user, organization).trashed()
+    thrown = visible.select_related("workspace", "owner", "trashed_by").order_by("-trashed_at")
+    page = Paginator(thrown, PAGE_SIZE).get_page(number)
+    return Listing(
+        wanted=Wanted(page=number), page=page, rows=_rows(user, organization, page.object_list)
+    )
+
+
+def row_of(user: User, notebook: Notebook) -> Row:
+    """Return the one row of a notebook."""
+    return Row(notebook=notebook, level=selectors.level_of(user, notebook))
+
+
+def _narrowed(
+    notebooks: QuerySet[Notebook], user: User, wanted: Wanted
+) -> QuerySet[Notebook, Notebook]:
+    opened = Visit.objects.filter(notebook=OuterRef("pk"), user=user).values("opened_at")
+    notebooks = notebooks.annotate(opened_at=Subquery(opened[:1]))
+    if wanted.q:
+        notebooks = notebooks.filter(title__icontains=wanted.q)
+    if wanted.workspace:
+        notebooks = notebooks.filter(workspace=wanted.workspace)
+    if wanted.whose == Whose.MINE:
+        notebooks = notebooks.filter(owner=user)
+    return notebooks.select_related("workspace__division", "owner", "edited_by")
+
+
+def _ordered(notebooks: QuerySet[Notebook], wanted: Wanted) -> QuerySet[Notebook]:
+    if wanted.sort == Sort.TITLE:
+        return notebooks.order_by(Lower("title"), "pk")
+    if wanted.sort == Sort.EDITED:
+        return notebooks.order_by("-edited_at", "-pk")
+    return notebooks.order_by(F("opened_at").desc(nulls_last=True), "-edited_at", "-pk")
+
+
+def _rows(user: User, organization: Organization, notebooks: Iterable[Notebook]) -> list[Row]:
+    listed = list(notebooks)
+    levels = selectors.levels_of(user, organization, listed)
+    return [
+        Row(
+            notebook=notebook,
+            level=levels[notebook.pk],
+            opened_at=getattr(notebook, "opened_at", None),  # annotated in _narrowed
+        )
+        for notebook in listed
+    ]
