@@ -1,0 +1,55 @@
+"""Write texts with models: requests in, deltas out. Importing this loads no torch.
+
+The engine that runs real models is `inferencecloud.engine.local.TransformersEngine`.
+"""
+
+from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.graph import RequestIdTaken, SourcesInCircle, SourceUnknown
+from inferencecloud.engine.protocol import Engine, ModelInfo
+from inferencecloud.engine.requests import (
+    Delta,
+    EmptyPrompt,
+    Finish,
+    FinishReason,
+    InvalidSampling,
+    Message,
+    OutputOf,
+    Request,
+    Resume,
+    Role,
+    Sampling,
+    Segment,
+    Text,
+)
+from inferencecloud.engine.scripted import Script, ScriptedEngine
+from inferencecloud.engine.serial import EngineClosed, GenerationFailed, ModelNotLoaded
+from inferencecloud.engine.stage import RequestUnknown, Stage
+
+__all__ = [
+    "Delta",
+    "EmptyPrompt",
+    "Engine",
+    "EngineClosed",
+    "EngineError",
+    "Finish",
+    "FinishReason",
+    "GenerationFailed",
+    "InvalidSampling",
+    "Message",
+    "ModelInfo",
+    "ModelNotLoaded",
+    "OutputOf",
+    "Request",
+    "RequestIdTaken",
+    "RequestUnknown",
+    "Resume",
+    "Role",
+    "Sampling",
+    "Script",
+    "ScriptedEngine",
+    "Segment",
+    "SourceUnknown",
+    "SourcesInCircle",
+    "Stage",
+    "Text",
+]

@@ -1,0 +1,162 @@
+"""What goes into an engine and what comes out: requests and deltas. Plain values, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from inferencecloud.engine.errors import EngineError
+
+
+class InvalidSampling(EngineError, ValueError):
+    """A sampling parameter is out of its range."""
+
+    def __init__(self, name: str, wanted: str, got: object) -> None:
+        super().__init__(f"{name} must be {wanted}, got {got!r}.")
+
+
+class EmptyPrompt(EngineError):
+    """A request has nothing to say."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"The request {request_id} has no message with a segment in it.")
+
+
+class Role(StrEnum):
+    """Who speaks in a message of a chat."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class FinishReason(StrEnum):
+    """Why a request brought forth no more."""
+
+    STOP = "stop"  # the model ended, or a stop string came
+    LENGTH = "length"  # max_new_tokens, or the context is full
+    CHARS = "chars"  # max_chars
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    SOURCE_MISSING = "source_missing"  # a request whose output it reads did not succeed
+
+    @property
+    def succeeded(self) -> bool:
+        """Tell whether the text is a result that others may read."""
+        return self in (FinishReason.STOP, FinishReason.LENGTH, FinishReason.CHARS)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A segment that is known."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOf:
+    """A segment that another request of the same stage will write.
+
+    Attributes:
+        request_id: The request whose whole text stands here.
+        apply: A pure change to that text (`str.upper`); None leaves it as it is.
+    """
+
+    request_id: str
+    apply: Callable[[str], str] | None = None
+
+
+Segment = Text | OutputOf
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat: its segments are joined without anything between them."""
+
+    role: Role
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are chosen, and when to end."""
+
+    temperature: float = 0.0  # 0 is greedy
+    top_p: float = 1.0  # 0 < top_p <= 1
+    seed: int = 0
+    max_new_tokens: int = 256
+    max_chars: int | None = None  # ends at a word
+    stop: tuple[str, ...] = ()  # not part of the text
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 5:
+            raise InvalidSampling("temperature", "between 0 and 5", self.temperature)
+        if not 0 < self.top_p <= 1:
+            raise InvalidSampling("top_p", "above 0 and at most 1", self.top_p)
+        if self.max_new_tokens < 1:
+            raise InvalidSampling("max_new_tokens", "at least 1", self.max_new_tokens)
+        if self.max_chars is not None and self.max_chars < 1:
+            raise InvalidSampling("max_chars", "at least 1 or None", self.max_chars)
+        if not all(self.stop):
+            raise InvalidSampling("stop", "strings that are not empty", self.stop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """How far an earlier attempt at the request came.
+
+    With the token ids the text goes on exactly as it would have; from text alone it goes on well.
+    """
+
+    token_ids: tuple[int, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One text to write."""
+
+    id: str
+    model: str  # the key under which the model was loaded
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    resume: Resume | None = None
+    owner: str = ""  # whom fairness counts it for; an engine that serves one at a time ignores it
+
+    def __post_init__(self) -> None:
+        if not any(message.segments for message in self.messages):
+            raise EmptyPrompt(self.id)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Return the ids of the requests whose output it reads."""
+        return frozenset(
+            segment.request_id
+            for message in self.messages
+            for segment in message.segments
+            if isinstance(segment, OutputOf)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How a request ended, and what it took."""
+
+    reason: FinishReason
+    error: EngineError | None = None
+    prompt_tokens: int = 0
+    new_tokens: int = 0  # those of an earlier attempt included
+    waited_s: float = 0.0  # from its being ready to its start
+    first_token_s: float | None = None  # from its being ready
+    total_s: float = 0.0  # from its being ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """What is new of one request. The texts of its deltas, joined, are its text; so with the ids."""
+
+    request_id: str
+    text: str = ""
+    token_ids: tuple[int, ...] = ()
+    finish: Finish | None = None

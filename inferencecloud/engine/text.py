@@ -1,0 +1,125 @@
+"""Turn token ids into text that may be shown at once.
+
+Whole characters only, nothing of a stop string, no half word where the limit of characters cuts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from inferencecloud.engine.requests import FinishReason, Resume, Sampling
+
+Decode = Callable[[Sequence[int]], str]
+
+_REPLACEMENT = "\ufffd"  # what a decoder shows for bytes that are no character (yet)
+_LAST_WORD = re.compile(r"\s*\S*\Z")
+
+
+class Detokenizer:
+    """Decodes ids one by one, holding back the bytes of a character that is not whole yet.
+
+    Only a short window is decoded again at each step: from the last place where text came out.
+    """
+
+    def __init__(self, decode: Decode) -> None:
+        self._decode = decode
+        self._ids: list[int] = []
+        self._window = 0  # where the decoded window begins
+        self._shown = 0  # how many ids have come out as text
+
+    def push(self, token_id: int) -> str:
+        """Return the text that the id brought."""
+        self._ids.append(token_id)
+        before = self._decode(self._ids[self._window : self._shown])
+        after = self._decode(self._ids[self._window :])
+        if after.endswith(_REPLACEMENT) or len(after) <= len(before):
+            return ""
+        self._window, self._shown = self._shown, len(self._ids)
+        return after[len(before) :].replace(_REPLACEMENT, "")
+
+    def flush(self) -> str:
+        """Return what is held back, without the bytes that never became a character."""
+        before = self._decode(self._ids[self._window : self._shown])
+        rest = self._decode(self._ids[self._window :])[len(before) :]
+        self._window = self._shown = len(self._ids)
+        return rest.replace(_REPLACEMENT, "")
+
+
+class TextStream:
+    """The text of one request as it grows; a function of the token ids alone, so it can be replayed."""
+
+    def __init__(self, decode: Decode, sampling: Sampling) -> None:
+        self._detokenizer = Detokenizer(decode)
+        self._stop = sampling.stop
+        self._max_chars = sampling.max_chars
+        self._text = ""
+        self._released = 0  # characters given out
+        self.reason: FinishReason | None = (
+            None  # set when a stop string or the limit of characters came
+        )
+
+    @property
+    def text(self) -> str:
+        """Return all that was given out."""
+        return self._text[: self._released]
+
+    def replay(self, token_ids: Sequence[int], resume: Resume) -> None:
+        """Take up the ids of an earlier attempt; what they gave out then is not given out again."""
+        for token_id in token_ids:
+            self.push(token_id)
+        if not resume.token_ids:
+            self._text = resume.text
+            self._released = len(resume.text)
+
+    def push(self, token_id: int) -> str:
+        """Return the text that may be shown after this id; sets `reason` when it was the last."""
+        self._text += self._detokenizer.push(token_id)
+        if self._cut():
+            return self._release(len(self._text))
+        return self._release(len(self._text) - self._held_back())
+
+    def finish(self) -> str:
+        """Return the rest: no more ids come."""
+        self._text += self._detokenizer.flush()
+        self._cut()
+        return self._release(len(self._text))
+
+    def _release(self, end: int) -> str:
+        piece = self._text[self._released : max(end, self._released)]
+        self._released += len(piece)
+        return piece
+
+    def _cut(self) -> bool:
+        """Shorten the text at a stop string or the limit; tell whether it was."""
+        if self.reason is not None:
+            return True
+        places = [place for stop in self._stop if (place := self._text.find(stop)) >= 0]
+        if places:
+            self._text = self._text[: min(places)]
+            self.reason = FinishReason.STOP
+        if self._max_chars is not None and len(self._text) > self._max_chars:
+            self._text = _at_word_end(self._text, self._max_chars)
+            self.reason = FinishReason.CHARS
+        return self.reason is not None
+
+    def _held_back(self) -> int:
+        """Return how many characters at the end may still be taken back."""
+        held = 0
+        for stop in self._stop:
+            longest = min(len(stop) - 1, len(self._text))
+            held = max(
+                held, next((n for n in range(longest, 0, -1) if self._text.endswith(stop[:n])), 0)
+            )
+        if self._max_chars is not None:
+            last_word = _LAST_WORD.search(self._text[self._released :])
+            held = max(held, len(last_word.group(0)) if last_word else 0)
+        return held
+
+
+def _at_word_end(text: str, limit: int) -> str:
+    """Return at most so many characters, ending where a word ends if there is such a place."""
+    if text[limit].isspace():
+        return text[:limit].rstrip()
+    cut = re.sub(r"\s+\S*\Z", "", text[:limit])
+    return cut if cut.strip() else text[:limit]
