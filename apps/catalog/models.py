@@ -1,0 +1,137 @@
+"""Models that this installation owns: family > version > variant, and what serves an alias."""
+
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.ids import uuid7
+from apps.organizations.models import Organization
+
+WRITER = "writer"  # the alias of every prompt cell that asks for nothing else
+DEFAULT_POOL = "inference"
+
+
+class ModelFamily(models.Model):
+    """A line of models; without an organization it belongs to the whole instance."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(
+        Organization, models.CASCADE, null=True, blank=True, related_name="model_families"
+    )
+    slug = models.SlugField(max_length=60)
+    name = models.CharField(_("name"), max_length=80)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "model families"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "slug"], name="family_slug_once"),
+            models.UniqueConstraint(
+                fields=["slug"],
+                condition=Q(organization__isnull=True),
+                name="family_slug_once_shared",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelVersion(models.Model):
+    """One state of the weights. Its id enters the input hash of every step that it serves."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    family = models.ForeignKey(ModelFamily, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="children"
+    )
+    digest = models.CharField(max_length=80)  # of the source artifact
+    licence = models.CharField(max_length=60, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["family", "number"], name="version_number_once"),
+            models.UniqueConstraint(fields=["family", "digest"], name="version_digest_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.number}"
+
+
+class Variant(models.Model):
+    """A version made ready for serving: an artifact on disk and how fast it was here."""
+
+    class Root(models.TextChoices):
+        """The folder that the path counts from; nothing else is ever opened."""
+
+        SHIPPED = "shipped", _("With the source")
+        DATA = "data", _("Under DATA_DIR")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="variants")
+    name = models.CharField(max_length=40)  # how it was made: bf16, int8, …
+    root = models.CharField(max_length=10, choices=Root.choices, default=Root.DATA)
+    path = models.CharField(max_length=200)
+    digest = models.CharField(max_length=80)
+    manifest = models.JSONField(default=dict)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    context_tokens = models.PositiveIntegerField(null=True, blank=True)
+    decode_tokens_per_s = models.FloatField(null=True, blank=True)
+    prefill_tokens_per_s = models.FloatField(null=True, blank=True)
+    measured_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(root__in=["shipped", "data"]), name="variant_root_known"
+            ),
+            models.UniqueConstraint(fields=["version", "digest"], name="variant_digest_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version}, {self.name}"
+
+    @property
+    def folder(self) -> Path:
+        """Return where the artifact lies on this machine."""
+        base = settings.BASE_DIR if self.root == self.Root.SHIPPED else settings.DATA_DIR
+        return Path(base) / self.path
+
+
+class Deployment(models.Model):
+    """A variant that answers to an alias, for one organization or for the whole instance."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(
+        Organization, models.CASCADE, null=True, blank=True, related_name="deployments"
+    )
+    alias = models.SlugField(max_length=40)
+    label = models.CharField(max_length=60)  # what people read: "Writer"
+    variant = models.ForeignKey(Variant, models.PROTECT, related_name="deployments")
+    pool = models.SlugField(max_length=40, default=DEFAULT_POOL)  # the queue of its workers
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "alias"],
+                condition=Q(retired_at__isnull=True),
+                name="deployment_one_per_alias",
+            ),
+            models.UniqueConstraint(
+                fields=["alias"],
+                condition=Q(retired_at__isnull=True, organization__isnull=True),
+                name="deployment_one_per_alias_shared",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.variant}"

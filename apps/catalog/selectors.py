@@ -1,0 +1,61 @@
+"""Which deployment serves whom, and how long it takes."""
+
+from dataclasses import dataclass
+
+from apps.catalog.models import WRITER, Deployment, Variant
+from apps.organizations.models import Organization
+
+CHARACTERS_PER_TOKEN = 4.0  # good enough for "about 4 s"; the engine counts exactly
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a person reads before pressing Update."""
+
+    seconds: float
+    tokens: int
+
+
+def deployment_for(organization: Organization, alias: str = WRITER) -> Deployment | None:
+    """Return what serves the alias there: the organization's own before the instance's; None without."""
+    found = (
+        Deployment.objects.select_related("variant__version")
+        .filter(alias=alias, retired_at__isnull=True)
+        .filter(organization__in=[organization.pk])
+        .first()
+    )
+    shared = Deployment.objects.select_related("variant__version").filter(
+        alias=alias, retired_at__isnull=True, organization__isnull=True
+    )
+    return found or shared.first()
+
+
+def model_version_for(organization: Organization, alias: str = WRITER) -> str:
+    """Return the id that enters the input hash; empty while nothing serves the alias."""
+    deployment = deployment_for(organization, alias)
+    return str(deployment.variant.version_id) if deployment else ""
+
+
+def deployments_of(organization: Organization) -> list[Deployment]:
+    """Return what the organization can use, one per alias, by label."""
+    usable = Deployment.objects.select_related("variant__version__family").filter(
+        retired_at__isnull=True
+    )
+    shared = usable.filter(organization__isnull=True)
+    own = usable.filter(organization=organization)
+    by_alias = {one.alias: one for one in [*shared, *own]}
+    return sorted(by_alias.values(), key=lambda one: one.label)
+
+
+def pools() -> list[str]:
+    """Return the names of all pools that something is deployed to."""
+    live = Deployment.objects.filter(retired_at__isnull=True)
+    return sorted(set(live.values_list("pool", flat=True)))
+
+
+def estimate(variant: Variant, *, prompt_characters: int, new_tokens: int) -> Estimate:
+    """Return how long one step takes at the speed measured here (a plain guess before the first load)."""
+    prompt_tokens = int(prompt_characters / CHARACTERS_PER_TOKEN) + 1
+    prefill_s = prompt_tokens / (variant.prefill_tokens_per_s or 500.0)
+    decode_s = new_tokens / (variant.decode_tokens_per_s or 50.0)
+    return Estimate(seconds=prefill_s + decode_s, tokens=prompt_tokens + new_tokens)

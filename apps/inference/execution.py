@@ -1,0 +1,205 @@
+"""What a worker does: claim a stage, have the engine write it, tell everyone, commit what is finished.
+
+Nothing here is safe from dying. All that counts is in the database, behind leases (transitions.py); a
+stage that ends halfway is claimed again by somebody else and goes on from its checkpoints.
+"""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillBusy
+from uuid import UUID, uuid4
+
+from django.utils import timezone
+
+from apps.catalog import services as catalog
+from apps.catalog.models import Deployment
+from apps.inference import failures, graph, host, prompts, selectors, stops, transitions, wake
+from apps.inference.conf import tempo
+from apps.inference.failures import Failure
+from apps.inference.faults import faultpoint
+from apps.inference.models import Output, Run, StepRun
+from apps.inference.writing import Writer, as_failure
+from inferencecloud.artifacts.errors import ArtifactError
+from inferencecloud.engine import EngineError, ModelInfo, Stage
+
+logger = logging.getLogger(__name__)
+
+
+class StageLost(Exception):
+    """The run was stopped, the process is to end, or others hold our steps: no more words from us."""
+
+
+def run_stage(*, run_id: str, pool: str) -> None:
+    """Write the run's next stage of the pool; doing it twice is the same as doing it once."""
+    owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid4().hex[:12]}"
+    faultpoint("before_claim")
+    steps = transitions.claim(run_id=run_id, pool=pool, owner=owner, now=timezone.now())
+    if steps:
+        faultpoint("after_claim")
+        _hold(steps[0].run, owner, steps)
+    if not transitions.settle(run_id=run_id, now=timezone.now()):
+        wake.stages(run_id)
+
+
+def _hold(run: Run, owner: str, steps: list[StepRun]) -> None:
+    """Write what was claimed; whatever happens, nothing stays held by us."""
+    stops.listen(run.pk)
+    try:
+        _write(run, owner, steps)
+    except StageLost:
+        logger.info("stage of run %s ends early", run.pk)
+    finally:
+        transitions.cancel_held(run_id=run.pk, owner=owner, now=timezone.now())
+        transitions.release(run_id=run.pk, owner=owner)
+        stops.leave(run.pk)
+
+
+def _write(run: Run, owner: str, steps: list[StepRun]) -> None:
+    watch = Watch(run=run, owner=owner)
+    models, writable = _load_all(steps, watch)
+    faultpoint("after_load")
+    if not writable:
+        return
+    outputs = selectors.outputs_by_step(list(run.steps.select_related("cached_output")))
+    stage, writings = _submit(writable, models, outputs)
+    if stage is None:
+        return
+    faultpoint("after_submit")
+    writer = Writer(owner=owner, topic=run.subject.topic, writings=writings, outputs=outputs)
+    _drive(stage, writer, watch)
+
+
+class Watch:
+    """Looks up between tokens: is the run stopped, do the steps still belong to us?"""
+
+    def __init__(self, *, run: Run, owner: str) -> None:
+        self._run = run
+        self._owner = owner
+        self._tempo = tempo()
+        self._looked_at = self._beat_at = time.monotonic()
+
+    def look(self, open_steps: set[UUID]) -> None:
+        """Keep the lease alive; raise StageLost when there is no reason to go on."""
+        now = time.monotonic()
+        if stops.draining.is_set() or stops.is_stopped(self._run.pk):
+            raise StageLost
+        if now - self._looked_at >= self._tempo.cancel_poll_s:
+            self._looked_at = now
+            if Run.objects.filter(pk=self._run.pk, cancel_requested_at__isnull=False).exists():
+                raise StageLost
+        if now - self._beat_at >= self._tempo.heartbeat_s:
+            self._beat_at = now
+            held = transitions.renew(owner=self._owner, now=timezone.now())
+            if not open_steps <= held:
+                raise StageLost
+
+
+def _load_all(steps: list[StepRun], watch: Watch) -> tuple[dict[object, ModelInfo], list[StepRun]]:
+    """Return the loaded models by deployment, and the steps that can be written with them."""
+    models: dict[object, ModelInfo] = {}
+    missing: dict[object, Failure] = {}
+    ids = {step.pk for step in steps}
+    for deployment in {step.deployment_id: step.deployment for step in steps}.values():
+        if deployment is None:
+            continue
+        try:
+            models[deployment.pk] = _load(deployment, lambda: watch.look(ids))
+        except (EngineError, ArtifactError, OSError) as problem:
+            logger.warning("could not load %s", deployment, exc_info=True)
+            missing[deployment.pk] = Failure(
+                code=failures.MODEL_MISSING, data={"reason": str(problem)}
+            )
+    return models, _without(steps, missing)
+
+
+def _load(deployment: Deployment, look: Callable[[], None]) -> ModelInfo:
+    """Return the model; while it loads, the lease stays alive and Stop is heard."""
+    known = host.loaded(deployment)
+    if known is not None:
+        return known
+    loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
+    loading = loader.submit(host.load, deployment)
+    loader.shutdown(wait=False)
+    while True:
+        try:
+            info = loading.result(timeout=tempo().cancel_poll_s)
+            break
+        except StillBusy:
+            look()
+    catalog.record_speed(
+        variant=deployment.variant,
+        context_tokens=info.context_tokens,
+        decode_per_s=info.decode_tokens_per_s,
+        prefill_per_s=info.prefill_tokens_per_s,
+    )
+    return info
+
+
+def _without(steps: list[StepRun], missing: dict[object, Failure]) -> list[StepRun]:
+    """Fail the steps whose model is missing, and what reads them; return the others."""
+    nodes = wake.nodes(steps)
+    inside = {node.key for node in nodes}
+    nodes = [
+        graph.Node(
+            key=node.key,
+            pool=node.pool,
+            status=node.status,
+            depends_on=tuple(inside.intersection(node.depends_on)),
+        )
+        for node in nodes
+    ]
+    gone: set[str] = set()
+    for step in steps:
+        failure = missing.get(step.deployment_id)
+        if failure is None or step.key in gone:
+            continue
+        transitions.fail(step=step, failure=failure, now=timezone.now())
+        readers = graph.readers_of(nodes, [step.key]) - gone
+        because = Failure(code=failures.SOURCE_FAILED, data={"source": step.label or step.key})
+        for reader in (one for one in steps if one.key in readers):
+            transitions.fail(step=reader, failure=because, now=timezone.now())
+        gone |= {step.key, *readers}
+    return [step for step in steps if step.key not in gone]
+
+
+def _submit(
+    steps: list[StepRun], models: dict[object, ModelInfo], outputs: dict[str, dict[int, Output]]
+) -> tuple[Stage | None, dict[str, prompts.Writing]]:
+    """Hand the steps to the engine at once.
+
+    A request that is wrong in itself spoils the whole call: then the first step goes alone, the others
+    are claimed again afterwards, and the wrong one ends with its reason when its turn comes.
+    """
+    around = prompts.Around(steps={step.key: step for step in steps}, outputs=outputs)
+    for some in (steps, steps[:1]):
+        writings = prompts.writings(some, outputs)
+        try:
+            requests = [
+                prompts.request(one, models[one.step.deployment_id].key, around)
+                for one in writings.values()
+            ]
+            return host.engine().submit(requests), writings
+        except EngineError as problem:
+            wrong = problem
+    transitions.fail(step=steps[0], failure=as_failure(wrong), now=timezone.now())
+    return None, {}
+
+
+def _drive(stage: Stage, writer: Writer, watch: Watch) -> None:
+    """Take what the engine writes until everything has ended; keep the lease alive meanwhile."""
+    try:
+        while not stage.finished:
+            for delta in stage.poll(timeout_s=writer.pause_s()):
+                if not writer.take(delta):
+                    raise StageLost
+            writer.rest()
+            watch.look(writer.open_steps)
+    except StageLost:
+        writer.rest(everything=True)
+        raise
+    finally:
+        stage.cancel()

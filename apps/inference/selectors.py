@@ -1,0 +1,138 @@
+"""What a page shows of runs: how they stand, the words so far, the place in the line."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from apps.inference.events import units
+from apps.inference.models import (
+    STEP_DONE,
+    Checkpoint,
+    Output,
+    Run,
+    RunStatus,
+    StepRun,
+)
+from apps.inference.specs import Subject
+from apps.organizations.models import Organization
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveText:
+    """One variant as far as it is written; following deltas begin at `seq`."""
+
+    variant: int
+    text: str
+    seq: int  # length in UTF-16 units
+    output: str | None  # id once committed
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveStep:
+    """One step as a viewer sees it."""
+
+    step: str
+    key: str
+    status: str
+    error: str
+    variants: int
+    texts: list[LiveText]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveRun:
+    """One run as a viewer sees it."""
+
+    run: str
+    status: str
+    stopping: bool
+    position: int  # in the line; 0 when it is running
+    started_by: str
+    steps: list[LiveStep]
+
+
+def live_state(subject: Subject) -> list[dict[str, Any]]:
+    """Return the subject's unfinished runs and the last one, as JSON, oldest first (four queries)."""
+    runs = Run.objects.of(subject).select_related("actor")
+    last = runs.order_by("-created_at", "-pk")[:1]
+    shown = sorted({*runs.going_on(), *last}, key=lambda run: run.pk.int)
+    texts = _texts(shown)
+    return [asdict(_live(run, texts)) for run in shown]
+
+
+def _texts(runs: list[Run]) -> dict[UUID, list[LiveText]]:
+    found: dict[UUID, list[LiveText]] = {}
+    for output in Output.objects.filter(step_run__run__in=runs).order_by("variant"):
+        found.setdefault(output.step_run_id, []).append(_committed(output))
+    for row in Checkpoint.objects.filter(step__run__in=runs).order_by("variant"):
+        so_far = LiveText(variant=row.variant, text=row.text, seq=units(row.text), output=None)
+        found.setdefault(row.step_id, []).append(so_far)
+    return found
+
+
+def _committed(output: Output) -> LiveText:
+    return LiveText(
+        variant=output.variant, text=output.text, seq=units(output.text), output=str(output.pk)
+    )
+
+
+def _live(run: Run, texts: dict[UUID, list[LiveText]]) -> LiveRun:
+    steps = run.steps.select_related("cached_output")
+    return LiveRun(
+        run=str(run.pk),
+        status=run.status,
+        stopping=run.cancel_requested_at is not None and not run.is_over,
+        position=queue_position(run),
+        started_by=str(run.actor) if run.actor else "",
+        steps=[
+            LiveStep(
+                step=str(step.pk),
+                key=step.key,
+                status=step.status,
+                error=step.error,
+                variants=step.variants,
+                texts=[_committed(step.cached_output)]
+                if step.cached_output
+                else texts.get(step.pk, []),
+            )
+            for step in steps
+        ],
+    )
+
+
+def queue_position(run: Run) -> int:
+    """Return the place in the organization's line, from 1; 0 once the run has begun."""
+    if run.status != RunStatus.QUEUED:
+        return 0
+    line = Run.objects.waiting_line(run.organization_id).values_list("pk", flat=True)
+    ids = list(line)
+    return ids.index(run.pk) + 1 if run.pk in ids else 0
+
+
+def queue_depth(organization: Organization) -> int:
+    """Return how many runs of the organization wait for a place."""
+    return Run.objects.waiting_line(organization.pk).count()
+
+
+def latest_output(organization: Organization, key: str, input_hash: str) -> Output | None:
+    """Return the newest output that the key's step had for equal inputs (its first variant)."""
+    known = Output.objects.filter(
+        organization=organization,
+        step_run__key=key,
+        step_run__status__in=STEP_DONE,
+        input_hash=input_hash,
+        variant=0,
+    )
+    return known.order_by("-created_at").first()
+
+
+def outputs_by_step(steps: list[StepRun]) -> dict[str, dict[int, Output]]:
+    """Return the committed outputs of the steps, by key and variant (one query)."""
+    found: dict[str, dict[int, Output]] = {step.key: {} for step in steps}
+    key_of = {step.pk: step.key for step in steps}
+    for output in Output.objects.filter(step_run__in=steps):
+        found[key_of[output.step_run_id]][output.variant] = output
+    for step in steps:
+        if step.cached_output is not None:
+            found[step.key][0] = step.cached_output
+    return found
