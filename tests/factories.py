@@ -9,6 +9,7 @@ from apps.notebooks import document, markdown
 from apps.notebooks.models import Notebook
 from apps.notebooks.services.notebooks import create_notebook
 from apps.organizations.models import Division, Membership, Organization, Role, Workspace
+from apps.organizations.policy import roles_possible_in
 from apps.organizations.services import founding, structure
 
 PASSWORD = "a-long-enough-password"
@@ -72,8 +73,8 @@ def member(
 
 
 def one_of_each_role(scope: Organization | Division | Workspace) -> dict[str, User]:
-    """Return a new person for every role, each holding it in the scope."""
-    return {role: member(scope, role) for role in Role.values}
+    """Return a new person for every role that can be held in the scope."""
+    return {role: member(scope, role) for role in roles_possible_in(scope)}
 
 
 def notebook(
