@@ -210,9 +210,12 @@ class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no ty
         self._landed(1)
         self.post(messages.json_frame("refused", id=number, reason=reason))
 
-    def stand(self, level: Level, *, in_trash: bool) -> None:
-        """Note what the person may do; below VIEW the socket ends and the browser wipes its copy."""
-        if level < Level.VIEW:
+    def stand(self, level: Level | None, *, in_trash: bool) -> None:
+        """Note what the person may do; below VIEW, or signed out (None), the socket ends."""
+        if level is None:
+            self.post(messages.json_frame("signedout"))
+            self.drop(SIGNED_OUT)
+        elif level < Level.VIEW:
             self.post(messages.json_frame("gone"))
             self.drop(GONE)
         elif level != self._level or in_trash != self._in_trash:

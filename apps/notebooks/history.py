@@ -34,6 +34,13 @@ class History:
 
 def for_joiner(notebook_id: uuid.UUID, hello: Hello) -> History:
     """Return what the browser lacks; Outdated or Diverged when its copy may not be merged."""
+    document = refuse_strangers(notebook_id, hello)
+    since = hello.seq if hello.epoch is not None else 0
+    return read(document, since=since, vector=hello.vector if since else None)
+
+
+def refuse_strangers(notebook_id: uuid.UUID, hello: Hello) -> Document:
+    """Return the document; Outdated or Diverged when the browser's copy may not be merged into it."""
     if hello.schema != SCHEMA_VERSION:
         raise Outdated
     document = Document.objects.get(pk=notebook_id)
@@ -41,8 +48,7 @@ def for_joiner(notebook_id: uuid.UUID, hello: Hello) -> History:
         raise Diverged
     if hello.seq > document.last_seq:  # the server was restored to an earlier day
         raise Diverged
-    since = hello.seq if hello.epoch is not None else 0
-    return read(document, since=since, vector=hello.vector if since else None)
+    return document
 
 
 def read(document: Document, *, since: int = 0, vector: bytes | None = None) -> History:

@@ -16,7 +16,7 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +120,22 @@ def parse_hello(content: dict[str, Any]) -> Hello:
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise Malformed("hello lacks something") from error
+
+
+def parse_query(query: Mapping[str, str]) -> Hello:
+    """Return the introduction from the query of an HTTP request."""
+    numbers = {name: query.get(name, "0") for name in ("schema", "since")}
+    if not all(number.isascii() and number.isdigit() for number in numbers.values()):
+        raise Malformed("schema and since are numbers")
+    return parse_hello(
+        {
+            "schema": int(numbers["schema"]),
+            "client": 0,
+            "epoch": query.get("epoch"),
+            "seq": int(numbers["since"]),
+            "vector": query.get("vector"),
+        }
+    )
 
 
 def parse_resync(content: dict[str, Any]) -> Resync:

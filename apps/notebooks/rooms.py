@@ -54,7 +54,7 @@ class Member(Protocol):
     def refuse(self, number: int, reason: str) -> None:
         """Say that this update was not taken."""
 
-    def stand(self, level: Level, *, in_trash: bool) -> None:
+    def stand(self, level: Level | None, *, in_trash: bool) -> None:
         """Note what the person may do from now on."""
 
     def drop(self, code: int) -> None:
@@ -289,7 +289,7 @@ class Room:
         who = {(one.user_id, one.session_key) for one in asked}
         found = await in_database(standing.of, self.notebook_id, who)
         for member in asked:
-            level = found.levels.get((member.user_id, member.session_key), Level.NONE)
+            level = found.levels.get((member.user_id, member.session_key))
             member.stand(level, in_trash=found.in_trash)
 
     def _spawn(self, work: Any) -> None:

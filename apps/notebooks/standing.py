@@ -19,7 +19,7 @@ Who = tuple[uuid.UUID, str | None]  # a person, and the session that the socket 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Levels on one notebook; NONE where the session has ended or the notebook has."""
+    """Levels on one notebook, NONE without rights; who is absent has no session any more."""
 
     levels: dict[Who, Level]
     in_trash: bool
@@ -32,15 +32,14 @@ def of(notebook_id: uuid.UUID, who: Collection[Who]) -> Standing:
         .filter(pk=notebook_id)
         .first()
     )
-    if notebook is None:
-        return Standing(levels={}, in_trash=False)
-    levels = levels_on(notebook, {person for person, _session in who})
+    people = {person for person, _session in who}
+    levels = levels_on(notebook, people) if notebook else dict.fromkeys(people, Level.NONE)
     signed_in = {
         (person, session): levels[person]
         for person, session in who
         if still_signed_in(person, session)
     }
-    return Standing(levels=signed_in, in_trash=notebook.trashed_at is not None)
+    return Standing(levels=signed_in, in_trash=bool(notebook and notebook.trashed_at))
 
 
 def join(user: User, notebook_id: uuid.UUID, hello: Hello) -> tuple[Access, History]:

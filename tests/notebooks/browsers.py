@@ -25,7 +25,7 @@ def session_of(user: User) -> str:
     return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
-class Closed(Exception):  # noqa: N818  (a fact)
+class Closed(Exception):
     """The server closed the socket."""
 
     def __init__(self, code: int) -> None:

@@ -7,11 +7,11 @@ import pytest
 from asgiref.sync import sync_to_async
 from pycrdt import Doc, Text
 
-from apps.notebooks import messages, mirrors
+from apps.notebooks import mirrors
 from apps.notebooks.models import DocUpdate, Notebook
 from apps.realtime.database import close_threads
 from tests import factories
-from tests.notebooks.browsers import Closed, Socket, joined, read_updates, session_of, update_frame
+from tests.notebooks.browsers import joined, read_updates, update_frame
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

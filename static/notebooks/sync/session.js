@@ -17,6 +17,7 @@ import { uuidv4 } from "lib0/random";
 import * as awarenessProtocol from "y-protocols/awareness";
 import * as Y from "yjs";
 import { Line } from "./line.js";
+import { forgetPage, keepPage } from "./offline.js";
 import { Outgoing } from "./outgoing.js";
 import { Seen } from "./seen.js";
 import { nameOf, Store } from "./store.js";
@@ -35,7 +36,7 @@ function defaultUrls(notebookId) {
   const socket = new URL(`/ws/notebooks/${notebookId}/`, BASE);
   socket.protocol = BASE.protocol === "https:" ? "wss:" : "ws:";
   const page = `/n/${notebookId}/`;
-  return { socket: socket.href, updates: `${page}updates/`, fork: `${page}fork/` };
+  return { socket: socket.href, updates: `${page}updates/`, fork: `${page}fork/`, page };
 }
 
 export class Session extends EventTarget {
@@ -98,6 +99,7 @@ export class Session extends EventTarget {
     this.#every("orphans", ORPHANS_EVERY_MS, () => this.#adoptOrphans());
     addEventListener("pagehide", this.#onPageHide);
     this.#tellState();
+    keepPage();
     return this.#opened.promise;
   }
 
@@ -312,9 +314,7 @@ export class Session extends EventTarget {
   }
 
   async #onGone() {
-    this.#end();
-    this.#outgoing.clear();
-    await this.#store.wipe();
+    await this.#forget();
     this.#tell("gone");
   }
 
@@ -323,9 +323,13 @@ export class Session extends EventTarget {
     this.#tell("reload");
   }
 
-  #onSignedOut() {
-    this.#end();
-    this.#tell("signedout");
+  /** The session has ended. What was not sent waits here until the person signs in again. */
+  async #onSignedOut() {
+    if (this.#isEnded) return;
+    const pending = this.#outgoing.pending;
+    if (pending) this.#end();
+    else await this.#forget();
+    this.#tell("signedout", { pending });
     this.#tellState();
   }
 
@@ -371,7 +375,7 @@ export class Session extends EventTarget {
   async #forget() {
     this.#end();
     this.#outgoing.clear();
-    await this.#store.wipe();
+    await Promise.all([this.#store.wipe(), forgetPage(this.#urls.page)]);
   }
 
   #watchHole() {

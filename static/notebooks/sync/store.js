@@ -174,6 +174,18 @@ export class Store {
   }
 }
 
+/** Return how many updates on this device the server has not acknowledged. */
+export async function unsentChanges() {
+  let count = 0;
+  for (const { name } of (await indexedDB.databases?.()) ?? []) {
+    if (!name?.startsWith(PREFIX)) continue;
+    const database = await openDatabase(name);
+    count += await done(database.transaction("pending").objectStore("pending").count());
+    database.close();
+  }
+  return count;
+}
+
 /** Delete every notebook's copy on this device, or all but those of one person. */
 export async function wipeStores({ exceptOf = null } = {}) {
   const kept = exceptOf && `${PREFIX}${exceptOf}.`;

@@ -1,0 +1,47 @@
+"""Keep a browser's copy that cannot be merged: as a notebook of its own, never over the original."""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+from django.db import transaction
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import User
+from apps.core.errors import DomainError
+from apps.notebooks import crdt
+from apps.notebooks.models import Notebook
+from apps.notebooks.services.notebooks import TITLE_LIMIT, create_notebook
+from apps.organizations import audit
+
+
+class UnreadableCopy(DomainError):
+    """The bytes are no document."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@transaction.atomic
+def fork_notebook(*, notebook: Notebook, by: User, content: bytes) -> Notebook:
+    """Return a private notebook of the person's, in the same workspace, with this content."""
+    try:
+        state = crdt.squash(crdt.clean(content))
+    except crdt.BadUpdate as error:
+        raise UnreadableCopy(_("This copy could not be read, so nothing was saved.")) from error
+    today = formats.date_format(timezone.localdate(), "SHORT_DATE_FORMAT")
+    ending = _(" (your copy, %(date)s)") % {"date": today}
+    fork = create_notebook(
+        workspace=notebook.workspace,
+        by=by,
+        title=notebook.title[: TITLE_LIMIT - len(ending)] + ending,
+        content=state,
+        audience=Notebook.Audience.PRIVATE,
+    )
+    audit.record(
+        verb="notebook.forked",
+        actor=by,
+        organization=notebook.organization,
+        target=fork,
+        data={"original": str(notebook.pk)},
+    )
+    return fork
