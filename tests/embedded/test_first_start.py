@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from pytest_django.fixtures import Settings
 
 from inferencecloud.embedded import first_start
@@ -92,3 +93,13 @@ def test_a_collection_that_was_interrupted_is_done_again(
 
     assert first_start.collect_static()
     assert "app.css" in manifest(settings)
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL is durable by default")
+def test_sqlite_is_told_to_reach_the_disk_before_it_confirms() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous")
+        assert cursor.fetchone() == (2,)  # FULL
+        cursor.execute("PRAGMA journal_mode")
+        assert cursor.fetchone() == ("wal",)

@@ -35,7 +35,7 @@ def test_the_first_start_prints_its_address_and_the_accounts_once(serving: serve
     accounts = visitors.demo_accounts(Path(serving.env["DATA_DIR"]))
 
     assert serving.words.count(serving.url) == 1
-    assert set(accounts) == {"editor", "editor_elsewhere", "approver", "admin"}
+    assert set(accounts) == {"mara", "tomas", "ines", "jonas"}
     for account in accounts.values():
         assert serving.words.count(account.password) == 1
 
@@ -94,7 +94,7 @@ async def test_it_ends_within_seconds_with_a_socket_open_and_starts_again_with_i
 ) -> None:
     data = Path(serving.env["DATA_DIR"])
     notebooks = visitors.notebooks_by_title(data)
-    account = visitors.demo_accounts(data)["editor"]
+    account = visitors.demo_accounts(data)["mara"]
     cookie = visitors.sign_in(serving.url, account)
     writer = visitors.Writer(
         name="a", urls=[serving.url], notebook=next(iter(notebooks.values())), cookie=cookie, seed=1
