@@ -1,5 +1,6 @@
 """What people send about notebooks, checked."""
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -137,3 +138,22 @@ class ImageForm(forms.Form):
     """One file; what it is says its content, which the service looks at."""
 
     file = forms.FileField(allow_empty_file=True)
+
+
+class CellsField(forms.CharField):
+    """Ids of cells with commas between them; None when the field is left empty."""
+
+    def to_python(self, value: Any) -> Any:  # Django's own
+        """Return the ids."""
+        try:
+            return [uuid.UUID(one) for one in (value or "").split(",") if one] or None
+        except ValueError as error:
+            message = _("Wanted ids of cells, got “%(value)s”")
+            raise forms.ValidationError(message, params={"value": value}) from error
+
+
+class ChainForm(forms.Form):
+    """What Update is to write, and the key that makes a double click one run."""
+
+    key = forms.RegexField(r"^[\w-]{8,64}$")
+    cells = CellsField(required=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from apps.accounts.models import User
 from apps.notebooks import selectors
-from apps.notebooks.chain.graph import CellSpec, Outside
+from apps.notebooks.chain.graph import CellSpec, Outside, Problem
 from apps.notebooks.chain.references import CellKey, Reference, WrittenReference
 from apps.notebooks.models import Notebook, Release
 from apps.notebooks.services.projection import Projected, project
@@ -31,6 +31,26 @@ class Gathered:
 def gather(user: User, notebook: Notebook) -> Gathered:
     """Return the notebook's cells, with those of notebooks that they read live and the person may run."""
     return _Gathering(user, notebook).gathered()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What one reference leads to: a text, or the problem in its place."""
+
+    text: str = ""
+    label: str = ""
+    problem: Problem | None = None
+
+
+def look_up(user: User, notebook: Notebook, reference: Reference) -> Looked:
+    """Return what a chip in the notebook stands for, as the person may see it."""
+    if reference.target.notebook == notebook.pk:
+        projected = project(notebook.pk)
+        for spec, name in zip(projected.cells, projected.names, strict=True):
+            if spec.key == reference.target:
+                return Looked(text=spec.readable, label=name)
+        return Looked(problem="missing")
+    return _Gathering(user, notebook).look_up(reference)
 
 
 class _Gathering:
@@ -61,6 +81,16 @@ class _Gathering:
                     waiting.append(there)
         self._drop_texts_of(included)
         return self._result
+
+    def look_up(self, reference: Reference) -> Looked:
+        """Return what one reference out of the notebook leads to."""
+        self._follow(reference)
+        found = self._result.outside
+        return Looked(
+            text=found.texts.get(reference, ""),
+            label=found.labels.get(reference.target, ""),
+            problem=found.problems.get(reference),
+        )
 
     def _references(self, cells: Iterable[CellSpec]) -> Iterable[Reference]:
         """Yield the references that leave their notebook, written ones found by name first."""

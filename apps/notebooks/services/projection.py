@@ -171,7 +171,8 @@ def _first_variants(empty: list[CellSpec]) -> dict[CellKey, str]:
         notebook=notebook,
         cell_id__in=[spec.key.cell for spec in empty],
         status=CellOutput.Status.WAITING,
-    ).order_by("created_at", "-variant")
+        variant=0,
+    ).order_by("created_at")
     return {
         CellKey(notebook=notebook, cell=cell): text
         for cell, text in waiting.values_list("cell_id", "text")
