@@ -1,6 +1,7 @@
 """What a model on disk is: a folder in the Hugging Face layout, with a manifest of its files.
 
-Weights are safetensors only, and code inside an artifact is never run: an artifact that asks for it is refused.
+Weights are safetensors only, and code inside an artifact is never run: an artifact that asks for it is
+refused.
 """
 
 from __future__ import annotations
@@ -219,17 +220,23 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise FileMissing(folder, "config.json")
+    return _read_json(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ManifestMalformed(folder, f"config.json is no JSON ({error.msg})") from error
-    if not isinstance(config, dict):
-        raise ManifestMalformed(folder, "config.json is no JSON object")
-    return config
+        raise ManifestMalformed(path.parent, f"{path.name} is no JSON ({error.msg})") from error
+    if not isinstance(values, dict):
+        raise ManifestMalformed(path.parent, f"{path.name} is no JSON object")
+    return values
 
 
 def _refuse_code(folder: Path, config: Mapping[str, Any]) -> None:
-    if "auto_map" in config:
+    settings = folder / "tokenizer_config.json"
+    asks = "auto_map" in config or (settings.is_file() and "auto_map" in _read_json(settings))
+    if asks:
         raise CodeRefused(folder, "an auto_map, which asks to run code")
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in _DANGEROUS_SUFFIXES:

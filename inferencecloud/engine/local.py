@@ -168,7 +168,7 @@ class TransformersEngine(SerialEngine):
         )
         model.train(mode=False)
         model.requires_grad_(requires_grad=False)
-        model.to(device)
+        torch.nn.Module.to(model, device)  # transformers hides the signature behind a wrapper
         return _Loaded(
             info=info,
             model=model,

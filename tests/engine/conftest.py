@@ -17,7 +17,7 @@ KEY = "tiny"
 CORPUS = (
     "Meet the lamp that reads with you.",
     "A warm light for long evenings, at home or on the road.",
-    "Grüße aus Köln – décor, naïve façade, 東京 and 🙂🙃 smiles.",
+    "Grüße aus Köln: décor, naïve façade, 東京 and 🙂🙃 smiles.",
     "Price: $49.50; weight 300 g; made in Portugal.",
 )
 

@@ -130,7 +130,8 @@ def test_a_resumed_text_is_the_uninterrupted_text(
 
 def test_a_text_alone_is_gone_on_with(engine: TransformersEngine) -> None:
     resumed = write(engine, ask("a", "lamp", resume=Resume(text="Meet the lamp that")))
-    assert resumed.finish and resumed.finish.reason.succeeded
+    assert resumed.finish
+    assert resumed.finish.reason.succeeded
     assert not resumed.text.startswith("Meet the lamp that")
     assert resumed.token_ids
 
@@ -179,7 +180,8 @@ def test_cancel_stops_within_a_second_and_dependants_never_start(
 
 def test_max_new_tokens_ends_with_length(engine: TransformersEngine) -> None:
     written = write(engine, ask("a", "lamp", sampling=Sampling(max_new_tokens=3)))
-    assert written.finish and written.finish.reason is FinishReason.LENGTH
+    assert written.finish
+    assert written.finish.reason is FinishReason.LENGTH
     assert written.finish.new_tokens == 3 == len(written.token_ids)
     assert written.finish.prompt_tokens > 3
     assert written.finish.first_token_s is not None
@@ -187,7 +189,8 @@ def test_max_new_tokens_ends_with_length(engine: TransformersEngine) -> None:
 
 def test_max_chars_ends_with_chars(engine: TransformersEngine) -> None:
     written = write(engine, ask("a", "lamp", sampling=Sampling(max_chars=20, max_new_tokens=200)))
-    assert written.finish and written.finish.reason is FinishReason.CHARS
+    assert written.finish
+    assert written.finish.reason is FinishReason.CHARS
     assert 0 < len(written.text) <= 20
 
 
@@ -197,7 +200,8 @@ def test_a_stop_string_is_not_part_of_the_text(engine: TransformersEngine) -> No
     sampling = Sampling(max_new_tokens=60, stop=(stop,))
     written = write(engine, ask("a", "lamp", sampling=sampling))
     assert written.text == whole[: whole.index(stop)]
-    assert written.finish and written.finish.reason is FinishReason.STOP
+    assert written.finish
+    assert written.finish.reason is FinishReason.STOP
 
 
 def test_the_context_bounds_the_answer(engine: TransformersEngine) -> None:
@@ -210,10 +214,12 @@ def test_the_context_bounds_the_answer(engine: TransformersEngine) -> None:
 def test_a_prompt_too_long_fails_alone_and_says_the_numbers(engine: TransformersEngine) -> None:
     written = collect(engine.submit([ask("long", "lamp " * 300), ask("short", "lamp")]))
     failed = written["long"].finish
-    assert failed and failed.reason is FinishReason.FAILED
+    assert failed
+    assert failed.reason is FinishReason.FAILED
     assert isinstance(failed.error, PromptTooLong)
     assert "255" in str(failed.error)
-    assert written["short"].finish and written["short"].finish.reason.succeeded
+    assert written["short"].finish
+    assert written["short"].finish.reason.succeeded
 
 
 def test_a_model_that_breaks_fails_its_request_alone(
@@ -225,7 +231,8 @@ def test_a_model_that_breaks_fails_its_request_alone(
     with monkeypatch.context() as patch:
         patch.setattr("inferencecloud.engine.local.choose_token", broken)
         finish = write(engine, ask("a", "lamp")).finish
-    assert finish and isinstance(finish.error, GenerationFailed)
+    assert finish
+    assert isinstance(finish.error, GenerationFailed)
     assert "NaN in the logits" in str(finish.error)
     assert write(engine, ask("b", "lamp")).finish.reason.succeeded  # type: ignore[union-attr]
 
@@ -246,7 +253,8 @@ def test_many_threads_may_submit_at_once(engine: TransformersEngine) -> None:
 
 def test_speed_is_measured_and_makes_an_estimate(engine: TransformersEngine) -> None:
     info = engine.models()[0]
-    assert info.decode_tokens_per_s > 0 and info.prefill_tokens_per_s > 0
+    assert info.decode_tokens_per_s > 0
+    assert info.prefill_tokens_per_s > 0
     short = engine.estimate_s(KEY, prompt_tokens=10, new_tokens=10)
     assert 0 < short < engine.estimate_s(KEY, prompt_tokens=10, new_tokens=100)
 

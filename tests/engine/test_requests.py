@@ -1,0 +1,46 @@
+"""A request says at once what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from inferencecloud.engine import (
+    EmptyPrompt,
+    InvalidSampling,
+    Message,
+    OutputOf,
+    Request,
+    Role,
+    Sampling,
+    Text,
+)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"temperature": -1}, "temperature must be between 0 and 5, got -1"),
+        ({"temperature": 9.0}, "temperature"),
+        ({"top_p": 0.0}, "top_p must be above 0"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
+        ({"max_chars": 0}, "max_chars must be at least 1 or None, got 0"),
+        ({"stop": ("",)}, "stop must be strings that are not empty"),
+    ],
+)
+def test_sampling_out_of_range_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSampling, match=message):
+        Sampling(**wrong)
+
+
+def test_a_request_without_a_segment_is_refused() -> None:
+    with pytest.raises(EmptyPrompt, match="request a"):
+        Request(id="a", model="m", messages=(Message(Role.USER, ()),))
+
+
+def test_the_sources_of_a_request_are_the_requests_that_it_reads() -> None:
+    segments = (Text("x"), OutputOf("b"), OutputOf("c", str.upper), OutputOf("b"))
+    request = Request(id="a", model="m", messages=(Message(Role.USER, segments),))
+    assert request.sources == {"b", "c"}
