@@ -72,10 +72,12 @@ def _page_data(user: User, access: Access) -> dict[str, Any]:
         "schemaVersion": SCHEMA_VERSION,
         "epoch": str(notebook.document.epoch),
         "urls": {
-            name: reverse(f"notebooks:{name}", args=[notebook.pk])
-            for name in ("notebook", "updates", "fork", "images", "rename")
-        }
-        | {"socket": f"/ws/notebooks/{notebook.pk}/"},
+            "page": reverse("notebooks:notebook", args=[notebook.pk]),
+            "updates": reverse("notebooks:updates", args=[notebook.pk]),
+            "fork": reverse("notebooks:fork", args=[notebook.pk]),
+            "images": reverse("notebooks:images", args=[notebook.pk]),
+            "rename": reverse("notebooks:rename", args=[notebook.pk]),
+        },
         "icons": static("core/icons.svg"),
         "words": editor_words(),
     }

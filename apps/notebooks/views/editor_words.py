@@ -31,6 +31,7 @@ def _page() -> dict[str, str]:
         "presence_reading": _("{name} is reading."),
         "words_one": _("{count} word"),
         "words_other": _("{count} words"),
+        "fork_failed": _("The copy was not made. Nothing is lost; please try again."),
         "try_again": _("Try again"),
     }
 

@@ -5,6 +5,7 @@ import { linkAddress } from "../schema/addresses.js";
 import { element, icon, iconButton } from "./elements.js";
 import { turnable } from "./kinds.js";
 import { rangeRect } from "./placing.js";
+import { entry } from "./popMenu.js";
 import { say } from "./words.js";
 
 const MARKS = [
@@ -184,34 +185,43 @@ const TABLE = [
   ["column_before", "arrow-left", "addColumnBefore"],
   ["column_after", "arrow-right", "addColumnAfter"],
   null,
+  ["header_row", "type", "toggleHeaderRow"],
+  ["cells_merge", "table", "mergeOrSplit"],
+  null,
   ["row_remove", "rows-3", "deleteRow"],
   ["column_remove", "columns-3", "deleteColumn"],
-  ["cells_merge", "table", "mergeOrSplit"],
-  ["header_row", "heading", "toggleHeaderRow"],
-  null,
   ["table_remove", "trash-2", "deleteTable"],
 ];
 
+function tableEntries(editor) {
+  const can = editor.can();
+  return TABLE.map((one) => {
+    if (!one) return null;
+    const [id, shown, command] = one;
+    const run = () => editor.chain().focus()[command]().run();
+    const more = id.endsWith("_remove") ? "menu-danger" : "";
+    return entry(shown, say(id), run, { more, disabled: !can[command]() });
+  });
+}
+
+// One button only: whoever writes in a table should see the line above it.
 const table = {
   id: "table",
+  align: "end",
   label: () => say("bar_table"),
   fits: (editor) => isInTable(editor.state),
   rect: (editor) => {
     const { tableStart } = selectedRect(editor.state);
     return editor.view.nodeDOM(tableStart - 1).getBoundingClientRect();
   },
-  build: (editor) =>
-    TABLE.map((entry) => {
-      if (!entry) return line();
-      const [id, shown, command] = entry;
-      const press = () => editor.chain().focus()[command]().run();
-      const danger = id.endsWith("_remove") ? "icon-button bar-danger" : "icon-button";
-      return iconButton(shown, say(id), press, { class: danger, "data-command": command });
-    }),
-  update: (dom, editor) => {
-    const can = editor.can();
-    for (const button of dom.querySelectorAll("[data-command]"))
-      button.disabled = !can[button.dataset.command]();
+  build: (editor, bar) => {
+    const back = (chosen) => !chosen && editor.commands.focus();
+    const press = () => bar.menu.open(button, say("bar_table"), tableEntries(editor), back);
+    const button = iconButton("table", say("bar_table"), press, {
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+    });
+    return [button];
   },
 };
 

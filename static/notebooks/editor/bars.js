@@ -7,18 +7,21 @@ import { Plugin } from "@tiptap/pm/state";
 import { faces } from "./barFaces.js";
 import { element } from "./elements.js";
 import { place } from "./placing.js";
+import { PopMenu } from "./popMenu.js";
 
 const SETTLE_MS = 90; // a selection that is still being dragged shows no toolbar
 
 class Bar {
   #timer = 0;
   #face = null;
+  #form = false;
   #pressed = false;
 
   constructor(editor, box) {
     this.editor = editor;
     this.box = box;
     this.dom = element("div", { class: "floating-bar", role: "toolbar", hidden: true });
+    this.menu = new PopMenu(box);
     box.append(this.dom);
     this.dom.addEventListener("keydown", (event) => this.#onKey(event));
     this.dom.addEventListener("focusout", ({ relatedTarget }) => {
@@ -50,21 +53,22 @@ class Bar {
   refresh() {
     const { editor } = this;
     if (editor.isDestroyed || this.#pressed) return;
-    const inBar = this.dom.contains(document.activeElement);
+    const inBar = this.dom.contains(document.activeElement) || this.menu.isOpen;
+    if (inBar && this.#form) return; // an address is being typed
     const here = editor.isEditable && (editor.view.hasFocus() || inBar);
     const face = here ? faces.find((one) => one.fits(editor)) : null;
     if (!face) return this.hide();
     if (face !== this.#face) this.show(face);
-    else face.update?.(this.dom, editor);
-    place(this.dom, this.box, face.rect(editor), { above: true, centred: true });
+    face.update?.(this.dom, editor);
+    place(this.dom, this.box, face.rect(editor), { above: true, align: face.align ?? "middle" });
   }
 
   show(face, part = "build") {
-    this.#face = part === "build" ? face : null;
+    this.#form = part !== "build";
+    this.#face = this.#form ? null : face;
     this.dom.setAttribute("aria-label", face.label());
     this.dom.replaceChildren(...face[part](this.editor, this));
     this.dom.hidden = false;
-    face.update?.(this.dom, this.editor);
     for (const [index, stop] of this.#stops().entries()) stop.tabIndex = index ? -1 : 0;
   }
 
@@ -106,6 +110,7 @@ class Bar {
     clearTimeout(this.#timer);
     this.editor.view.dom.removeEventListener("mousedown", this.onDown);
     document.removeEventListener("mouseup", this.onUp);
+    this.menu.destroy();
     this.dom.remove();
   }
 }

@@ -49,7 +49,8 @@ const BLOCKS = {
   orderedList: (node) => list(node, (_item, index) => `${(node.attrs.start ?? 1) + index}. `),
   taskList: (node) => list(node, (item) => (item.attrs.checked ? "- [x] " : "- [ ] ")),
   blockquote: (node) => blocks(node).replace(/^/gm, "> "),
-  codeBlock: (node) => `\`\`\`${node.attrs?.language ?? ""}\n${(node.content ?? []).map((one) => one.text).join("")}\n\`\`\``,
+  codeBlock: (node) =>
+    `\`\`\`${node.attrs?.language ?? ""}\n${(node.content ?? []).map((one) => one.text).join("")}\n\`\`\``,
   horizontalRule: () => "---",
   image: (node) => `![${escaped(node.attrs.alt ?? "")}](${node.attrs.src ?? ""})`,
   cellInstruction: inlines,
@@ -68,7 +69,8 @@ export function asMarkdown(title, doc) {
 
 /** Return a document (a ProseMirror node) as text, a blank line between blocks. */
 export function asText(title, doc) {
-  const leaf = (node) => (node.type.name === "hardBreak" ? "\n" : node.type.spec.renderText?.({ node }) ?? "");
+  const leaf = (node) =>
+    node.type.name === "hardBreak" ? "\n" : (node.type.spec.renderText?.({ node }) ?? "");
   return `${title}\n\n${doc.textBetween(0, doc.content.size, "\n\n", leaf)}\n`;
 }
 

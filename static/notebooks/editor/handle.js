@@ -5,9 +5,9 @@
 import { Extension } from "@tiptap/core";
 import { NodeSelection, Plugin } from "@tiptap/pm/state";
 import { blockAt, selectionOfBlock } from "./blocks.js";
-import { element, icon, iconButton } from "./elements.js";
+import { element, iconButton } from "./elements.js";
 import { turnable } from "./kinds.js";
-import { place } from "./placing.js";
+import { entry, PopMenu } from "./popMenu.js";
 import { say } from "./words.js";
 
 class Handle {
@@ -25,14 +25,9 @@ class Handle {
       "aria-haspopup": "menu",
     });
     this.grip.addEventListener("mousedown", (event) => event.stopPropagation());
-    this.menu = element("div", {
-      class: "block-menu",
-      role: "menu",
-      "aria-label": say("block_menu"),
-      hidden: true,
-    });
+    this.menu = new PopMenu(box);
     this.dom = element("div", { class: "block-handle", hidden: true }, this.add, this.grip);
-    box.append(this.dom, this.menu);
+    box.append(this.dom);
     this.#listen();
   }
 
@@ -45,12 +40,10 @@ class Handle {
     area.addEventListener("mouseleave", () => this.hide(), { signal });
     this.grip.addEventListener("dragstart", (event) => this.#drag(event), { signal });
     this.grip.addEventListener("dragend", () => this.#dropped(), { signal });
-    document.addEventListener("mousedown", (event) => this.#outside(event), { signal });
-    this.menu.addEventListener("keydown", (event) => this.#onKey(event), { signal });
   }
 
   #follow({ clientX, clientY }) {
-    if (this.#frame || !this.menu.hidden || !this.editor.isEditable) return;
+    if (this.#frame || this.menu.isOpen || !this.editor.isEditable) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
       if (this.editor.isDestroyed || this.dom.contains(document.elementFromPoint(clientX, clientY))) return;
@@ -71,7 +64,7 @@ class Handle {
   }
 
   hide() {
-    if (!this.menu.hidden || this.dom.dataset.dragging) return;
+    if (this.menu.isOpen || this.dom.dataset.dragging) return;
     this.dom.hidden = true;
     this.#pos = null;
   }
@@ -104,7 +97,7 @@ class Handle {
     const { view, state } = this.editor;
     const node = this.#pos === null ? null : state.doc.nodeAt(this.#pos);
     if (!node) return event.preventDefault();
-    this.#closeMenu();
+    this.menu.close();
     const selection = NodeSelection.create(state.doc, this.#pos);
     view.dispatch(state.tr.setSelection(selection));
     const { dom, text, slice } = view.serializeForClipboard(selection.content());
@@ -126,34 +119,27 @@ class Handle {
   }
 
   #toggleMenu() {
-    if (!this.menu.hidden) return this.#closeMenu();
+    if (this.menu.isOpen) return this.menu.close();
     if (!this.#select()) return;
-    this.menu.replaceChildren(...this.#entries());
-    this.menu.hidden = false;
-    this.grip.setAttribute("aria-expanded", "true");
-    place(this.menu, this.box, this.grip.getBoundingClientRect());
-    this.menu.querySelector("button").focus();
+    this.menu.open(this.grip, say("block_menu"), this.#entries(), (chosen) => {
+      if (!chosen) this.editor.commands.focus();
+      this.hide();
+    });
   }
 
   #entries() {
-    const entry = (shown, label, run, more = "") =>
-      element(
-        "button",
-        { type: "button", class: `menu-item ${more}`, role: "menuitem", on: { click: () => this.#do(run) } },
-        icon(shown),
-        element("span", { class: "grow" }, label),
-      );
+    const act = (shown, id, command, more) =>
+      entry(shown, say(id), () => this.editor.chain().focus()[command]().run(), { more });
     const kinds = turnable().map((kind) =>
-      entry(kind.icon, kind.label, (chain) => kind.run(this.#inText(chain))),
+      entry(kind.icon, kind.label, () => kind.run(this.#inText(this.editor.chain().focus())).run()),
     );
-    const line = () => element("hr", { class: "menu-line" });
     return [
-      entry("arrow-up", say("move_up"), (chain) => chain.moveBlockUp()),
-      entry("arrow-down", say("move_down"), (chain) => chain.moveBlockDown()),
-      entry("copy-plus", say("duplicate"), (chain) => chain.duplicateBlock()),
-      entry("trash-2", say("delete_block"), (chain) => chain.deleteBlock(), "menu-danger"),
-      line(),
-      element("p", { class: "menu-title" }, say("turn_into")),
+      act("arrow-up", "move_up", "moveBlockUp"),
+      act("arrow-down", "move_down", "moveBlockDown"),
+      act("copy-plus", "duplicate", "duplicateBlock"),
+      act("trash-2", "delete_block", "deleteBlock", "menu-danger"),
+      null,
+      say("turn_into"),
       ...kinds,
     ];
   }
@@ -164,40 +150,11 @@ class Handle {
     return selection instanceof NodeSelection ? chain.setTextSelection(selection.from + 1) : chain;
   }
 
-  #do(run) {
-    this.#closeMenu();
-    run(this.editor.chain().focus()).run();
-    this.hide();
-  }
-
-  #closeMenu() {
-    this.menu.hidden = true;
-    this.grip.setAttribute("aria-expanded", "false");
-  }
-
-  #outside({ target }) {
-    if (this.menu.hidden || this.menu.contains(target) || this.dom.contains(target)) return;
-    this.#closeMenu();
-    this.hide();
-  }
-
-  #onKey(event) {
-    const entries = [...this.menu.querySelectorAll("button")];
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step)
-      entries[(entries.indexOf(document.activeElement) + step + entries.length) % entries.length].focus();
-    else if (event.key === "Escape" || event.key === "Tab") {
-      this.#closeMenu();
-      this.editor.commands.focus();
-    } else return;
-    event.preventDefault();
-  }
-
   destroy() {
     cancelAnimationFrame(this.#frame);
     this.stop.abort();
     this.dom.remove();
-    this.menu.remove();
+    this.menu.destroy();
   }
 }
 

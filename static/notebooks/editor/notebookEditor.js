@@ -73,14 +73,19 @@ class NotebookEditor extends HTMLElement {
   #startEditor() {
     const { session, page } = this;
     const mount = this.querySelector("[data-document]");
-    const attributes = { class: "document", role: "textbox", "aria-multiline": "true", "aria-label": say("document") };
+    const attributes = {
+      class: "document",
+      role: "textbox",
+      "aria-multiline": "true",
+      "aria-label": say("document"),
+    };
     this.editor = new Editor({
       element: mount,
       injectCSS: false,
       editable: this.mayEdit,
       extensions: extensions({ session, user: page.user, urls: page.urls, box: () => this.box, note: toast }),
       editorProps: { attributes: { ...attributes, spellcheck: "true" } },
-      onUpdate: () => this.outline.changed(),
+      onUpdate: () => this.outline?.changed(),
     });
     this.querySelector("[data-skeleton]")?.remove();
     this.classList.add("ready");
@@ -88,6 +93,7 @@ class NotebookEditor extends HTMLElement {
     this.outline = new Outline(panel, document.querySelector("[aria-controls=outline]"), this.editor);
     this.#parts.push(this.outline);
     this.#showLevel();
+    this.#showState();
     this.#startFoot();
     if (this.mayEdit && this.editor.isEmpty && !this.page.notebook.title) this.heading?.field.focus();
     this.dispatchEvent(new CustomEvent("notebook:ready", { bubbles: true, detail: { editor: this.editor } }));
@@ -98,7 +104,7 @@ class NotebookEditor extends HTMLElement {
   }
 
   get mayEdit() {
-    return this.level >= EDIT && !this.trashed && !this.outdated;
+    return this.level >= EDIT && !this.trashed && !this.ended;
   }
 
   /** A click below the text goes on writing there. */
@@ -119,11 +125,12 @@ class NotebookEditor extends HTMLElement {
   #listen() {
     const { signal } = this.#stop;
     const hear = (name, answer) => this.session.addEventListener(name, answer, { signal });
-    hear("state", () => this.saveState.show(this.session.state));
-    hear("level", ({ detail }) => this.#setLevel(detail?.level ?? this.session.level));
+    hear("state", () => this.#showState());
+    hear("level", ({ detail }) => this.#setLevel(detail));
     hear("gone", () => this.#gone());
-    hear("forked", ({ detail }) => this.notices.show("forked", { url: detail.url }));
-    hear("reload", () => this.#outdated());
+    hear("forked", ({ detail }) => this.#ended("forked", { url: detail.url }));
+    hear("reload", () => this.#ended("outdated"));
+    hear("signedout", ({ detail }) => this.#ended(detail.pending ? "signedout" : "signedout_saved"));
     hear("event", ({ detail }) => this.#onEvent(detail));
     document.addEventListener("click", (event) => this.#onAction(event), { signal });
     window.addEventListener("beforeunload", (event) => this.#beforeLeaving(event), { signal });
@@ -131,8 +138,6 @@ class NotebookEditor extends HTMLElement {
 
   #onEvent(event) {
     if (event.type === "notebook.renamed") this.#renamed(event.title);
-    if (event.type === "notebook.trashed") this.#setTrashed(true);
-    if (event.type === "notebook.restored") this.#setTrashed(false);
   }
 
   #renamed(title) {
@@ -141,20 +146,25 @@ class NotebookEditor extends HTMLElement {
     else this.querySelector("[data-title]").textContent = title || say("untitled");
   }
 
-  #setLevel(level) {
+  #setLevel({ level, trashed }) {
     this.level = level;
-    this.#showLevel();
-  }
-
-  #setTrashed(trashed) {
     this.trashed = trashed;
     this.#showLevel();
   }
 
-  #outdated() {
-    this.outdated = true;
-    this.notices.show("outdated");
+  /** This page can write no more: say why, and what to do. */
+  #ended(notice, more) {
+    this.ended = true;
+    this.notices.show(notice, more);
     this.#showLevel();
+  }
+
+  #showState() {
+    const { state } = this.session;
+    if (!this.editor && state.kind === "saving") return; // nothing is there yet that could be saved
+    this.saveState.show(state);
+    this.notices.toggle("refused", state.kind === "refused" && !this.ended);
+    this.notices.toggle("unkept", state.kind === "offline" && state.kept === false);
   }
 
   #showLevel() {
@@ -180,10 +190,20 @@ class NotebookEditor extends HTMLElement {
   #onAction(event) {
     const action = event.target.closest?.("[data-notebook-action]")?.dataset.notebookAction;
     if (action === "reload") location.reload();
+    if (action === "fork") this.#fork();
     if (!this.editor) return;
     const title = this.heading?.field.value.trim() || this.page.notebook.title || say("untitled");
     if (action === "markdown") save(`${title}.md`, asMarkdown(title, this.editor.getJSON()), "text/markdown");
     if (action === "text") save(`${title}.txt`, asText(title, this.editor.state.doc), "text/plain");
+  }
+
+  /** Make a notebook of one's own of what is on the screen; its address comes as an event. */
+  async #fork() {
+    try {
+      await this.session.fork();
+    } catch {
+      toast(say("fork_failed"), "error");
+    }
   }
 
   /** Warn only for what would be lost: pictures on their way. Changes of the text are kept on this device. */
@@ -208,4 +228,3 @@ class NotebookEditor extends HTMLElement {
 }
 
 customElements.define("notebook-editor", NotebookEditor);
-

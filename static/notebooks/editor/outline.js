@@ -82,7 +82,11 @@ export class Outline {
 
   #entry(node, pos) {
     const go = () => {
-      this.editor.chain().setTextSelection(pos + 1).focus(null, { scrollIntoView: false }).run();
+      this.editor
+        .chain()
+        .setTextSelection(pos + 1)
+        .focus(null, { scrollIntoView: false })
+        .run();
       this.editor.view.nodeDOM(pos)?.scrollIntoView({ block: "start" });
       if (matchMedia("(width < 72rem)").matches) this.open(false, false);
     };

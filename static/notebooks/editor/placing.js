@@ -7,14 +7,16 @@ function topbarBottom() {
 }
 
 /** Place `floating` (position: absolute in `box`) above or below a rectangle of the viewport. */
-export function place(floating, box, rect, { above = false, centred = false } = {}) {
+export function place(floating, box, rect, { above = false, align = "start" } = {}) {
   const frame = box.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = floating;
   const fitsAbove = rect.top - height - GAP_PX > topbarBottom();
   const fitsBelow = rect.bottom + height + GAP_PX < window.innerHeight;
   const goesAbove = above ? fitsAbove : !fitsBelow && fitsAbove;
   const top = goesAbove ? rect.top - height - GAP_PX : rect.bottom + GAP_PX;
-  const wish = centred ? (rect.left + rect.right - width) / 2 : rect.left;
+  const wish = { start: rect.left, middle: (rect.left + rect.right - width) / 2, end: rect.right - width }[
+    align
+  ];
   const page = document.documentElement.clientWidth;
   const left = Math.max(EDGE_PX, Math.min(wish, page - width - EDGE_PX));
   floating.style.top = `${Math.round(top - frame.top)}px`;

@@ -43,7 +43,13 @@ export class Presence {
     const rest = others.slice(SHOWN).map(({ name }) => name);
     if (rest.length) {
       const label = rest.join(", ");
-      avatars.push(element("span", { class: "avatar-initials", role: "img", "aria-label": label, title: label }, `+${rest.length}`));
+      avatars.push(
+        element(
+          "span",
+          { class: "avatar-initials", role: "img", "aria-label": label, title: label },
+          `+${rest.length}`,
+        ),
+      );
     }
     this.dom.replaceChildren(...avatars);
   }

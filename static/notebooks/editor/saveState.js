@@ -17,12 +17,17 @@ const ICONS = {
 
 function time(at) {
   const date = at instanceof Date ? at : new Date(at ?? Date.now());
-  return date.toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  return date.toLocaleTimeString(document.documentElement.lang, {
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  });
 }
 
 function sentence({ kind, at, pending = 0 }) {
   if (kind === "saved") return say("state_saved", { time: time(at) });
-  if (kind === "offline") return pending ? say("state_offline", { count: pending }) : say("state_offline_none");
+  if (kind === "offline")
+    return pending ? say("state_offline", { count: pending }) : say("state_offline_none");
   return say(`state_${kind}`);
 }
 

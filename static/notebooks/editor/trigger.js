@@ -26,7 +26,8 @@ class Menu {
   }
 
   show({ from, to, query }, items) {
-    const same = items.length === this.items.length && items.every((item, index) => item === this.items[index]);
+    const same =
+      items.length === this.items.length && items.every((item, index) => item === this.items[index]);
     if (!this.isOpen || !same) this.#fill(items, query);
     this.list.hidden = false;
     this.#mark();
@@ -58,7 +59,8 @@ class Menu {
   }
 
   #mark() {
-    for (const [index, row] of this.#rows.entries()) row.setAttribute("aria-selected", String(index === this.at));
+    for (const [index, row] of this.#rows.entries())
+      row.setAttribute("aria-selected", String(index === this.at));
     this.#rows[this.at]?.scrollIntoView({ block: "nearest" });
     this.view.dom.setAttribute("aria-controls", this.list.id);
     if (this.#rows.length) this.view.dom.setAttribute("aria-activedescendant", this.#rows[this.at].id);
@@ -105,7 +107,10 @@ function lookFor(sign, { selection }) {
 function next(sign, tr, before, state) {
   const found = lookFor(sign, state);
   if (!found) return { found: null, dismissed: null };
-  const dismissed = before.dismissed !== null && !isChangeOrigin(tr) ? tr.mapping.map(before.dismissed, -1) : before.dismissed;
+  const dismissed =
+    before.dismissed !== null && !isChangeOrigin(tr)
+      ? tr.mapping.map(before.dismissed, -1)
+      : before.dismissed;
   if (tr.getMeta(`${sign}close`) || dismissed === found.from) return { found: null, dismissed: found.from };
   const typed = tr.docChanged && !isChangeOrigin(tr);
   return { found: before.found || typed ? found : null, dismissed: null };
