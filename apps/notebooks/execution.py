@@ -5,7 +5,7 @@ import uuid
 from django.db import transaction
 from django.db.models import Count
 
-from apps.notebooks import crdt
+from apps.notebooks import crdt, projection
 from apps.notebooks.models import DocSnapshot, Document, DocUpdate
 
 KEEP_ROWS = 20  # of the latest: a browser that was away for a moment needs no snapshot
@@ -45,3 +45,9 @@ def due_for_compaction(limit: int = 100) -> list[uuid.UUID]:
     counted = DocUpdate.objects.values("document").annotate(rows=Count("pk"))
     long = counted.filter(rows__gt=DUE_ROWS).order_by("-rows")[:limit]
     return [row["document"] for row in long]
+
+
+def project(notebook_id: uuid.UUID) -> None:
+    """Read the cells of one document anew; nothing to do when it has been deleted."""
+    if Document.objects.filter(pk=notebook_id).exists():
+        projection.project(notebook_id)

@@ -13,7 +13,7 @@ from apps.notebooks import selectors
 from apps.notebooks.chain.graph import CellSpec, Outside, Problem
 from apps.notebooks.chain.references import CellKey, Reference, WrittenReference
 from apps.notebooks.models import Notebook, Release
-from apps.notebooks.services.projection import Projected, project
+from apps.notebooks.projection import Projected, project
 from apps.organizations.policy import Level
 
 NOTEBOOK_LIMIT = 25  # that one chain may run through

@@ -8,7 +8,7 @@ from django.db.models import Q
 from apps.accounts.models import User
 from apps.notebooks import selectors
 from apps.notebooks.models import Cell, Notebook, Release
-from apps.notebooks.services.projection import project
+from apps.notebooks.projection import project
 
 LIMIT = 24
 

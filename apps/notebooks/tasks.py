@@ -18,3 +18,9 @@ def compact_due(**_future: object) -> None:
     """Compact every document that has grown long (the reconciler calls it every few minutes)."""
     for notebook_id in execution.due_for_compaction():
         execution.compact(notebook_id)
+
+
+@shared_task(acks_late=True, time_limit=120)
+def project(*, notebook_id: str, **_future: object) -> None:
+    """Read the cells of one document; doing it twice is the same as doing it once."""
+    execution.project(uuid.UUID(notebook_id))

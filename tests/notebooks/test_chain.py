@@ -11,7 +11,7 @@ from apps.notebooks.chain.references import CellKey, Reference
 from apps.notebooks.models import Cell, CellOutput, Document
 from apps.notebooks.services import adoption, chain
 from apps.notebooks.services.notebooks import trash_notebook
-from apps.notebooks.services.projection import project
+from apps.notebooks.projection import project
 from apps.organizations.models import AuditEvent, Role
 from tests.factories import member
 from tests.inference.builders import deployment

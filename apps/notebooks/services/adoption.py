@@ -15,7 +15,7 @@ from apps.accounts.models import User
 from apps.core.errors import DomainError, NotVisible
 from apps.inference.models import OutboxRow, Output
 from apps.inference.outbox import Message
-from apps.notebooks import crdt, document, history
+from apps.notebooks import crdt, document, history, projection
 from apps.notebooks.chain.cells import (
     NoSuchCell,
     Result,
@@ -26,7 +26,7 @@ from apps.notebooks.chain.cells import (
 from apps.notebooks.chain.staleness import stands_untouched
 from apps.notebooks.models import CellOutput, Document, DocUpdate, Notebook
 from apps.notebooks.selectors import Access
-from apps.notebooks.services import projection, updates
+from apps.notebooks.services import updates
 from apps.organizations import audit
 
 Status = CellOutput.Status

@@ -16,14 +16,14 @@ from apps.core.errors import DomainError, NotVisible
 from apps.inference import services as inference
 from apps.inference.models import Run, StepRun
 from apps.inference.specs import StepSpec, Subject
-from apps.notebooks import ai, outside
+from apps.notebooks import ai, outside, projection
 from apps.notebooks.chain.graph import CellSpec, Graph, Outside, compile_graph
 from apps.notebooks.chain.prompts import Standing, hash_of, step_of
 from apps.notebooks.chain.references import CellKey, Reference
 from apps.notebooks.chain.staleness import Plan, plan_cells, plan_update, texts_read
 from apps.notebooks.models import CellOutput, Notebook, Release
 from apps.notebooks.selectors import Access
-from apps.notebooks.services import adoption, projection
+from apps.notebooks.services import adoption
 from apps.organizations import audit
 from apps.organizations.policy import Level
 

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from apps.notebooks import crdt, mirrors, tasks
+from apps.notebooks import crdt, mirrors, projecting, tasks
+from apps.notebooks.history import Diverged
 from apps.notebooks.models import Contribution, Document, DocUpdate, Notebook
 from apps.notebooks.rights import levels_on
 from apps.organizations import audit
@@ -75,13 +76,17 @@ def append(
     incoming: Sequence[Incoming],
     origin: str = DocUpdate.Origin.HUMAN,
     sender: str = "",
+    epoch: uuid.UUID | None = None,
 ) -> Batch:
     """Append what is allowed and valid under the document's lock, and tell the other processes.
 
     `sender` names the hub whose own sockets are served by the caller. Refusing one update lets the
-    others pass. The document must exist (Document.DoesNotExist).
+    others pass; Diverged refuses all when the history is not the one that the senders joined. The
+    document must exist (Document.DoesNotExist).
     """
     document = _locked(notebook_id)
+    if epoch is not None and epoch != document.epoch:
+        raise Diverged
     people = {one.user_id for one in incoming if one.user_id is not None}
     levels = levels_on(document.notebook, people) if people else {}
     appending = _Appending(document, levels)
@@ -103,6 +108,7 @@ def append(
             document.notebook, {row.user_id for row in appending.rows if row.user_id is not None}
         )
         _relay_on_commit(batch, notebook_id, sender)
+        transaction.on_commit(partial(projecting.debounce.touch, notebook_id), robust=True)
     appending.mirror.seq = batch.last
     transaction.on_commit(partial(mirrors.put_back, notebook_id, appending.mirror))
     return batch
