@@ -5,7 +5,7 @@ import pytest
 from apps.realtime import publish
 from apps.realtime.access import AccessChanged
 from apps.realtime.events import Event
-from tests.organizations.sockets import Told
+from tests.organizations.fixtures import Told
 
 
 @pytest.fixture

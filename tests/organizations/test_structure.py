@@ -6,7 +6,7 @@ from apps.organizations.models import AuditEvent, Division, Organization, Role
 from apps.organizations.services import founding, structure
 from tests import factories
 from tests.factories import Company
-from tests.organizations.sockets import Told
+from tests.organizations.fixtures import Told
 
 
 def _verbs() -> list[str]:

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from apps.accounts.models import User
@@ -79,7 +79,11 @@ def _heirs(organization: Organization, leaver: User) -> QuerySet[User]:
 
 
 def _done(leaver: User, count: int) -> str:
-    if count:
-        message = _("%(person)s has left; %(count)s notebooks have been handed over.")
-        return message % {"person": leaver, "count": count}
-    return _("%(person)s has left.") % {"person": leaver}
+    if not count:
+        return _("%(person)s has left.") % {"person": leaver}
+    message = ngettext(
+        "%(person)s has left; one notebook has been handed over.",
+        "%(person)s has left; %(count)s notebooks have been handed over.",
+        count,
+    )
+    return message % {"person": leaver, "count": count}
