@@ -15,11 +15,11 @@ from apps.organizations.policy import ROLE_LEVEL, Level, covering
 SUGGESTIONS = 6
 LEVELS = [
     (Level.VIEW, _("Can view")),
-    (Level.COMMENT, _("Can comment (reads only, for now)")),
-    (Level.SUGGEST, _("Can suggest (reads only, for now)")),
+    (Level.COMMENT, _("Can comment")),
+    (Level.SUGGEST, _("Can suggest")),
     (Level.EDIT, _("Can edit")),
-    (Level.RUN, _("Can edit and update cells")),
-    (Level.MANAGE, _("Can manage and share")),
+    (Level.RUN, _("Can edit and update")),
+    (Level.MANAGE, _("Can manage")),
 ]
 
 
@@ -68,7 +68,7 @@ def access_list(notebook: Notebook, *, at: datetime | None = None) -> AccessList
     in_force = Q(expires_at__isnull=True) | Q(expires_at__gt=at or timezone.now())
     grants = list(
         notebook.grants.filter(in_force)
-        .select_related("user", "division", "through_link")
+        .select_related("user", "division", "created_by")
         .order_by("created_at")
     )
     return AccessList(

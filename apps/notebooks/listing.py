@@ -9,6 +9,7 @@ from django.core.paginator import Page, Paginator
 from django.db import models
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Lower
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
@@ -50,6 +51,14 @@ class Wanted:
     def is_narrowed(self) -> bool:
         """Say whether something that exists may be left out."""
         return bool(self.q or self.workspace or self.whose != Whose.ALL)
+
+    @property
+    def query(self) -> str:
+        """Return the shortest query string that asks for the first page of this."""
+        usual = Wanted()
+        asked = {name: getattr(self, name) for name in ("q", "whose", "workspace", "sort")}
+        kept = {name: value for name, value in asked.items() if value != getattr(usual, name)}
+        return f"?{urlencode(kept)}" if kept else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,10 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from django_htmx.http import trigger_client_event
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from apps.notebooks import forms, selectors
 from apps.notebooks.listing import Sort, Whose, notebooks_listed, trash_listed
@@ -35,7 +36,11 @@ def notebook_list(request: HttpRequest, slug: str) -> HttpResponse:
         "sorts": Sort.choices,
         "whose": Whose.choices,
     }
-    return render(request, f"notebooks/list.html{_fragment(request)}", context)
+    fragment = _fragment(request)
+    response = render(request, f"notebooks/list.html{fragment}", context)
+    if fragment == "#results":
+        response["HX-Replace-Url"] = request.path + wanted.query
+    return response
 
 
 @login_required
@@ -110,7 +115,11 @@ def trash_notebook(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     access = enter_notebook(request, notebook, need=Level.MANAGE)
     book = services.trash_notebook(notebook=access.notebook, by=person(request))
     said = _("“%(title)s” is in the trash.") % {"title": book}
-    return _gone_from_list(request, said, book.organization)
+    if request.htmx and _has_others(request, book.organization):  # type: ignore[attr-defined]
+        toast = {"level": "success", "message": said}
+        return trigger_client_event(HttpResponse(), "toast", toast)  # nothing in place of the row
+    messages.success(request, said)
+    return _to(request, "notebooks:list", book.organization)
 
 
 @login_required
@@ -120,8 +129,8 @@ def restore(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     access = enter_notebook(request, notebook, need=Level.MANAGE)
     book = services.restore_notebook(notebook=access.notebook, by=person(request))
     said = _("“%(title)s” is back in “%(place)s”.")
-    said = said % {"title": book, "place": book.workspace}
-    return _gone_from_list(request, said, book.organization, back_to="notebooks:trash")
+    messages.success(request, said % {"title": book, "place": book.workspace})
+    return redirect("notebooks:trash", book.organization.slug)
 
 
 @login_required
@@ -131,7 +140,8 @@ def delete(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     book = enter_notebook(request, notebook, need=Level.MANAGE).notebook
     said = _("“%(title)s” is deleted for good.") % {"title": book}
     services.delete_notebook(notebook=book, by=person(request))
-    return _gone_from_list(request, said, book.organization, back_to="notebooks:trash")
+    messages.success(request, said)
+    return redirect("notebooks:trash", book.organization.slug)
 
 
 def _enter(request: HttpRequest, slug: str) -> Organization:
@@ -145,16 +155,12 @@ def _fragment(request: HttpRequest) -> str:
     return FRAGMENTS.get(htmx.target or "", "") if htmx else ""
 
 
-def _gone_from_list(
-    request: HttpRequest,
-    said: str,
-    organization: Organization,
-    *,
-    back_to: str = "notebooks:list",
-) -> HttpResponse:
-    """Answer htmx with nothing in place of the row, everybody else with the list."""
-    if request.htmx and request.htmx.target:  # type: ignore[attr-defined]
-        answer = HttpResponse()
-        return trigger_client_event(answer, "toast", {"level": "success", "message": said})
-    messages.success(request, said)
-    return redirect(back_to, organization.slug)
+def _has_others(request: HttpRequest, organization: Organization) -> bool:
+    return selectors.visible_notebooks(person(request), organization).alive().exists()
+
+
+def _to(request: HttpRequest, route: str, organization: Organization) -> HttpResponse:
+    """Lead to a page as a whole, htmx too."""
+    if request.htmx:  # type: ignore[attr-defined]
+        return HttpResponseClientRedirect(reverse(route, args=[organization.slug]))
+    return redirect(route, organization.slug)

@@ -33,7 +33,8 @@ def share(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     """Show who has access to the notebook and why."""
     book = enter_notebook(request, notebook, need=Level.MANAGE).notebook
     fragment = "#dialog" if request.htmx else ""  # type: ignore[attr-defined]
-    return render(request, f"notebooks/share.html{fragment}", _context(request, book))
+    context = {**_context(request, book), "fresh": True}  # the caret goes where one begins
+    return render(request, f"notebooks/share.html{fragment}", context)
 
 
 @login_required
