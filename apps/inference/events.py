@@ -11,17 +11,12 @@ The same rule makes repeated deltas of a resumed step harmless. A snapshot lags 
 most the interval between checkpoints (conf.Tempo.checkpoint_s).
 """
 
-import logging
 from dataclasses import dataclass
 from typing import ClassVar
-
-from redis import RedisError
 
 from apps.inference.models import Run, StepRun
 from apps.realtime import publish
 from apps.realtime.events import Event
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +72,3 @@ def run_changed(run: Run) -> None:
     stopping = run.cancel_requested_at is not None and not run.is_over
     event = RunChanged(run=str(run.pk), status=run.status, stopping=stopping)
     publish.on_commit(run.subject.topic, event)
-
-
-def send(topic: str, event: Event) -> None:
-    """Send now. A channel layer that is down must not stop the writing: listeners will resync."""
-    try:
-        publish.send(topic, event)
-    except (OSError, RedisError):
-        logger.warning("could not send %s to %s", event.type, topic, exc_info=True)

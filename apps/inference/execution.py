@@ -35,6 +35,8 @@ class StageLost(Exception):
 
 def run_stage(*, run_id: str, pool: str) -> None:
     """Write the run's next stage of the pool; doing it twice is the same as doing it once."""
+    if stops.draining.is_set():
+        return
     owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid4().hex[:12]}"
     faultpoint("before_claim")
     steps = transitions.claim(run_id=run_id, pool=pool, owner=owner, now=timezone.now())

@@ -20,7 +20,7 @@ _WORDS = {
     SOURCE_FAILED: gettext_noop("Not written, because “%(source)s” before it was not"),
     ENGINE: gettext_noop("The model could not write: %(reason)s"),
 }
-_UNSAID = {"reason": "–", "source": "–", "times": "–"}
+_UNSAID = {"reason": "?", "source": "?", "times": "?"}
 
 
 @dataclass(frozen=True, kw_only=True)

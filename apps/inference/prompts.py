@@ -32,7 +32,7 @@ class Writing:
     text: str = ""
     token_ids: tuple[int, ...] = ()
     published: int = 0  # characters that viewers have been sent
-    saved: int = -1  # characters in the checkpoint
+    saved: int = 0  # characters in the checkpoint
     sent_at: float = 0.0
 
     @property

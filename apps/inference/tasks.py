@@ -1,23 +1,26 @@
-"""The workers' tasks: ids in, everything else from the database, safe to run twice."""
+"""The workers' tasks: ids in, everything else from the database, safe to run twice.
+
+Whoever calls names the queue (wake.py): a pool's own for a stage, the default one for the rest.
+"""
 
 from celery import shared_task
 
 from apps.inference import execution, outbox, reconciler
 
 
-@shared_task(queue="inference", acks_late=True)
+@shared_task(acks_late=True)
 def run_stage(*, run_id: str, pool: str, **_future: object) -> None:
     """Run the next stage of a run; doing it twice is the same as doing it once."""
     execution.run_stage(run_id=run_id, pool=pool)
 
 
-@shared_task(queue="default", acks_late=True)
+@shared_task(acks_late=True)
 def deliver(**_future: object) -> None:
     """Deliver what the outbox holds."""
     outbox.deliver()
 
 
-@shared_task(queue="default", acks_late=True, expires=30)
+@shared_task(acks_late=True, expires=30)
 def reconcile(**_future: object) -> None:
     """Put right whatever was lost."""
     reconciler.reconcile()

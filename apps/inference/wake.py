@@ -4,12 +4,12 @@ import logging
 from collections.abc import Iterable
 from uuid import UUID
 
-from celery import current_app
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from apps.inference import graph
 from apps.inference.models import Run, StepRun
+from inferencecloud.celery import app as celery
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def deliveries() -> None:
 
 def _send(name: str, *, queue: str, **arguments: str) -> None:
     try:
-        current_app.send_task(
+        celery.send_task(
             name, kwargs=arguments, queue=queue, expires=EXPIRES_S, retry=False, ignore_result=True
         )
     except (OperationalError, OSError):

@@ -13,6 +13,7 @@ from apps.inference.failures import Failure
 from apps.inference.faults import faultpoint
 from apps.inference.models import Output, StepStatus
 from apps.inference.prompts import Writing
+from apps.realtime import publish
 from inferencecloud.engine import Delta, EngineError, Finish, FinishReason
 
 
@@ -88,7 +89,7 @@ class Writer:
             seq=events.units(writing.text[: writing.published]),
             text=text,
         )
-        events.send(self._topic, delta)
+        publish.send(self._topic, delta)
         writing.published, writing.sent_at = len(writing.text), time.monotonic()
 
     def _save(self) -> None:

@@ -15,8 +15,8 @@ from apps.inference.failures import Failure
 from apps.inference.models import (
     STEP_OVER,
     Checkpoint,
-    Output,
     OutboxRow,
+    Output,
     Run,
     RunStatus,
     StepRun,
@@ -24,8 +24,7 @@ from apps.inference.models import (
 )
 from apps.inference.specs import Params
 from apps.organizations.models import Organization
-from tests.factories import Company
-from tests.inference.builders import chain, deployment, spec, start
+from tests.inference.builders import chain, spec, start
 
 PLANS: dict[str, Any] = {
     "one": lambda: [spec("a")],
@@ -61,7 +60,9 @@ class World:
     run: Run
     now: datetime
     held: list[StepRun] = field(default_factory=list)  # what any worker ever believed to hold
-    commits: list[tuple[Any, int]] = field(default_factory=list)  # what was acknowledged to a worker
+    commits: list[tuple[Any, int]] = field(
+        default_factory=list
+    )  # what was acknowledged to a worker
     owners: int = 0
 
     def move(self, action: str, which: int) -> None:
@@ -80,9 +81,7 @@ class World:
     def claim(self, pool: str) -> None:
         self.owners += 1
         owner = f"worker-{self.owners}"
-        self.held += transitions.claim(
-            run_id=self.run.pk, pool=pool, owner=owner, now=self.now
-        )
+        self.held += transitions.claim(run_id=self.run.pk, pool=pool, owner=owner, now=self.now)
 
     def work(self, action: str, step: StepRun) -> None:
         if action == "beat":
@@ -124,14 +123,6 @@ def output_of(step: StepRun, variant: int = 0) -> Output:
         waited_s=0,
         total_s=0,
     )
-
-
-@pytest.fixture
-def organization(company: Company, settings: Any) -> Organization:
-    settings.INFERENCE_RUNS_PER_ORGANIZATION = 10_000
-    deployment()
-    deployment("other", pool="other")
-    return company.organization
 
 
 @settings(
@@ -257,9 +248,7 @@ def test_after_three_deaths_the_step_fails_in_words(organization: Organization) 
 def test_deaths_count_only_against_steps_that_had_begun(organization: Organization) -> None:
     run = start(organization, chain(2))
     claimed(run)
-    transitions.expire(
-        run_id=run.pk, now=timezone.now() + timedelta(seconds=tempo().lease_s + 1)
-    )
+    transitions.expire(run_id=run.pk, now=timezone.now() + timedelta(seconds=tempo().lease_s + 1))
     assert list(run.steps.values_list("deaths", flat=True)) == [1, 0]
 
 
@@ -317,13 +306,10 @@ def test_every_committed_output_is_in_the_outbox_with_its_context(
     organization: Organization,
 ) -> None:
     outbox.register("tests", "tests.inference.consumers.nobody")
-    try:
-        run = start(organization, [spec("a", context={"cell": "x"})])
-        (step,) = claimed(run)
-        output = output_of(step)
-        transitions.commit(step=step, output=output, now=timezone.now())
-    finally:
-        outbox.unregister("tests")
+    run = start(organization, [spec("a", context={"cell": "x"})])
+    (step,) = claimed(run)
+    output = output_of(step)
+    transitions.commit(step=step, output=output, now=timezone.now())
     row = OutboxRow.objects.get(kind="output.committed")
     assert row.subject == run.subject
     assert row.payload["output"] == str(output.pk)

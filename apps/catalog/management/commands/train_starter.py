@@ -1,0 +1,62 @@
+"""Train the model that comes with the source."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+SIZES = {
+    "starter": {},
+    "minute": {"width": 64, "layers": 2, "heads": 2, "ffn": 128, "vocabulary": 600},
+}
+
+
+class Command(BaseCommand):
+    """Train the starter from nothing; a killed training goes on where it was."""
+
+    help = "Train the starter model on product records and write it as an artifact."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare where the data is, where the model goes, and how long to train."""
+        parser.add_argument("--data", type=Path, required=True, help="products.jsonl")
+        parser.add_argument(
+            "--out", type=Path, default=Path(settings.BASE_DIR) / "models" / "starter"
+        )
+        parser.add_argument("--work", type=Path, default=Path(settings.DATA_DIR) / "train_starter")
+        parser.add_argument(
+            "--steps", type=int, default=None, help="steps in all (default: the starter's)"
+        )
+        parser.add_argument("--tokens-per-step", type=int, default=None)
+        parser.add_argument("--threads", type=int, default=None, help="default: torch's own choice")
+        parser.add_argument("--size", choices=sorted(SIZES), default="starter")
+        parser.add_argument(
+            "--stop-at", type=int, default=None, help="checkpoint at this step and end"
+        )
+        parser.add_argument("--fresh", action="store_true", help="forget an earlier checkpoint")
+        parser.add_argument(
+            "--compile", action="store_true", help="faster after a minute; needs a C++ compiler"
+        )
+
+    def handle(self, *_args: object, **options: Any) -> None:
+        """Train, telling how far it is, then measure and export."""
+        # torch takes seconds to import: only this command pays for it.
+        from inferencecloud.training import command  # noqa: PLC0415
+
+        order = command.Order(
+            data=options["data"],
+            out=options["out"],
+            work=options["work"],
+            steps=options["steps"],
+            tokens_per_step=options["tokens_per_step"],
+            threads=options["threads"],
+            shape=SIZES[options["size"]],
+            stop_at=options["stop_at"],
+            fresh=options["fresh"],
+            compiled=options["compile"],
+        )
+        try:
+            command.carry_out(order, say=self.stdout.write)
+        except command.Refusals as refusal:
+            raise CommandError(str(refusal)) from refusal

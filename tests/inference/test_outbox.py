@@ -1,0 +1,112 @@
+"""At least once, in order per subject, whatever fails in between."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from apps.inference import outbox
+from apps.inference.models import Delivery, Run
+from apps.organizations.models import Organization
+from tests.inference import consumers
+from tests.inference.builders import chain, start
+
+
+@pytest.fixture(autouse=True)
+def consumer(no_consumers: None) -> None:
+    outbox.register("tests.take", "tests.inference.consumers.take")
+    consumers.taken.clear()
+    consumers.faults.clear()
+
+
+def tell(run: Run, *numbers: int) -> None:
+    for number in numbers:
+        outbox.add(run=run, kind="run.finished", payload={"n": number})
+
+
+def taken() -> list[tuple[str, int]]:
+    return [(message.subject.id, message.payload["n"]) for message in consumers.taken]
+
+
+def pass_time(seconds: float) -> None:
+    """Let the pauses of all deliveries be over."""
+    Delivery.objects.update(not_before=timezone.now() - timedelta(seconds=seconds))
+
+
+def test_everything_is_delivered_once_in_order(organization: Organization) -> None:
+    run = start(organization, chain(1))
+    tell(run, 1, 2, 3)
+    assert outbox.deliver() == 3
+    assert outbox.deliver() == 0
+    assert taken() == [("1", 1), ("1", 2), ("1", 3)]
+
+
+def test_a_consumer_gets_what_happened_and_to_what(organization: Organization) -> None:
+    run = start(organization, chain(1))
+    tell(run, 7)
+    outbox.deliver()
+    (message,) = consumers.taken
+    assert (message.kind, message.subject, message.payload) == (
+        "run.finished",
+        run.subject,
+        {"n": 7},
+    )
+    assert message.organization_id == str(organization.pk)
+
+
+def test_a_failure_holds_up_its_own_subject_only_and_is_tried_again(
+    organization: Organization,
+) -> None:
+    first = start(organization, chain(1))
+    second = start(organization, chain(1), subject="2")
+    consumers.faults["1"] = 1
+    tell(first, 1)
+    tell(second, 2)
+    tell(first, 3)
+    assert outbox.deliver() == 1
+    assert taken() == [("2", 2)]
+    assert outbox.deliver() == 0  # a pause is on
+    pass_time(1)
+    assert outbox.deliver() == 2
+    assert taken() == [("2", 2), ("1", 1), ("1", 3)]
+
+
+def test_pauses_grow_and_end_in_giving_up(organization: Organization) -> None:
+    run = start(organization, chain(1))
+    consumers.faults["1"] = outbox.TRIES
+    tell(run, 1, 2)
+    pauses = []
+    for _ in range(outbox.TRIES):
+        pass_time(1)
+        outbox.deliver()
+        first = Delivery.objects.order_by("pk").first()
+        assert first is not None
+        pauses.append((first.not_before - timezone.now()).total_seconds())
+    assert pauses == sorted(pauses)
+    assert first.given_up_at
+    assert first.error == "RuntimeError: not now"
+    pass_time(1)
+    outbox.deliver()
+    assert taken() == [("1", 2)]  # the others do not wait for ever
+
+
+def test_a_delivery_that_nobody_confirmed_is_repeated(organization: Organization) -> None:
+    tell(start(organization, chain(1)), 1)
+    outbox.deliver()
+    Delivery.objects.update(delivered_at=None)  # as after a death before the confirmation
+    pass_time(1)
+    assert outbox.deliver() == 1
+    assert taken() == [("1", 1), ("1", 1)]
+
+
+def test_a_delivery_in_another_process_is_left_alone(organization: Organization) -> None:
+    tell(start(organization, chain(1)), 1)
+    (delivery,) = outbox._open_deliveries(10)
+    assert outbox._take(delivery, timezone.now())
+    assert outbox.deliver() == 0
+
+
+def test_without_consumers_nothing_waits(organization: Organization) -> None:
+    outbox.unregister("tests.take")
+    tell(start(organization, chain(1)), 1)
+    assert not Delivery.objects.exists()
