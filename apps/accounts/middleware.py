@@ -15,7 +15,7 @@ class PreferencesMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Switch the language for this request."""
         if request.user.is_authenticated and request.user.language:
-            with translation.override(request.user.language):
-                request.LANGUAGE_CODE = request.user.language
-                return self.get_response(request)
+            # LocaleMiddleware, further out, sets the language of each request anew.
+            translation.activate(request.user.language)
+            request.LANGUAGE_CODE = request.user.language
         return self.get_response(request)
