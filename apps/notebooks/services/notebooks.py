@@ -25,7 +25,7 @@ from apps.notebooks.models import (
     Visit,
 )
 from apps.organizations import audit
-from apps.organizations.models import Membership, Organization, Workspace
+from apps.organizations.models import Membership, Workspace
 from apps.organizations.policy import Level
 from apps.realtime import publish
 from apps.realtime.access import AccessChanged
@@ -245,19 +245,13 @@ def transfer_ownership(*, notebook: Notebook, by: User, to: User) -> Notebook:
     former = notebook.owner
     if former == to:
         return notebook
-    _hand_over(notebook, to=to, by=by)
+    notebook.owner = to
+    notebook.save(update_fields=["owner"])
+    ShareGrant.objects.filter(notebook=notebook, user__in=[to, former]).delete()
     ShareGrant.objects.create(notebook=notebook, user=former, level=Level.RUN, created_by=by)
+    _record(notebook, by, "notebook.handed_over", before=str(former), after=str(to))
+    publish.on_commit(_topic(notebook), AccessChanged())
     return notebook
-
-
-@transaction.atomic
-def hand_over_notebooks(*, organization: Organization, person: User, to: User, by: User) -> int:
-    """Give everything that a leaving person owns in the organization to another; return how many."""
-    owned = Notebook.objects.select_for_update().filter(organization=organization, owner=person)
-    for notebook in owned:
-        _hand_over(notebook, to=to, by=by)
-    ShareGrant.objects.filter(notebook__organization=organization, user=person).delete()
-    return len(owned)
 
 
 def record_visit(*, notebook: Notebook, user: User) -> None:
@@ -265,14 +259,6 @@ def record_visit(*, notebook: Notebook, user: User) -> None:
     Visit.objects.update_or_create(
         notebook=notebook, user=user, defaults={"opened_at": timezone.now()}
     )
-
-
-def _hand_over(notebook: Notebook, *, to: User, by: User) -> None:
-    former, notebook.owner = notebook.owner, to
-    notebook.save(update_fields=["owner"])
-    ShareGrant.objects.filter(notebook=notebook, user__in=[to, former]).delete()
-    _record(notebook, by, "notebook.handed_over", before=str(former), after=str(to))
-    publish.on_commit(_topic(notebook), AccessChanged())
 
 
 def _locked(notebook: Notebook, *, trashed: bool = False) -> Notebook:
