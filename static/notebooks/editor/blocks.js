@@ -63,49 +63,47 @@ function parentRange(range, $from, $to, accepts) {
 }
 
 /** Move the chosen blocks past their neighbour, by moving the neighbour: selection and carets stay in place. */
-export function moveBlocks(state, dispatch, direction) {
-  const range = blockRange(state.selection);
-  if (!range) return false;
-  const index = direction < 0 ? range.first - 1 : range.last + 1;
-  if (index < 0 || index >= range.parent.childCount) return false;
+function moveBlocks({ tr, dispatch }, direction) {
+  const { selection } = tr;
+  const range = blockRange(selection);
+  const index = range && (direction < 0 ? range.first - 1 : range.last + 1);
+  if (!range || index < 0 || index >= range.parent.childCount) return false;
   if (!dispatch) return true;
   const neighbour = range.parent.child(index);
-  const from = direction < 0 ? range.start - neighbour.nodeSize : range.end;
-  const target = direction < 0 ? range.end - neighbour.nodeSize : range.start;
-  const tr = state.tr.delete(from, from + neighbour.nodeSize).insert(target, neighbour);
-  const shift = direction < 0 ? -neighbour.nodeSize : neighbour.nodeSize;
-  keepSelection(tr, state.selection, shift);
-  dispatch(tr.setMeta(KEEPS_OUTPUT, true).scrollIntoView());
+  const size = neighbour.nodeSize;
+  const from = direction < 0 ? range.start - size : range.end;
+  const target = direction < 0 ? range.end - size : range.start;
+  tr.delete(from, from + size).insert(target, neighbour);
+  tr.setSelection(shifted(tr.doc, selection, direction * size));
+  tr.setMeta(KEEPS_OUTPUT, true).scrollIntoView();
   return true;
 }
 
-function keepSelection(tr, selection, shift) {
-  if (selection instanceof NodeSelection) {
-    tr.setSelection(NodeSelection.create(tr.doc, selection.from + shift));
-  } else {
-    tr.setSelection(TextSelection.create(tr.doc, selection.anchor + shift, selection.head + shift));
-  }
+function shifted(doc, selection, by) {
+  if (selection instanceof NodeSelection) return NodeSelection.create(doc, selection.from + by);
+  return TextSelection.create(doc, selection.anchor + by, selection.head + by);
 }
 
-function duplicate(state, dispatch) {
-  const range = blockRange(state.selection);
+function duplicate({ tr, dispatch }) {
+  const range = blockRange(tr.selection);
   if (!range) return false;
-  const copy = state.doc.slice(range.start, range.end).content;
-  const tr = state.tr.insert(range.end, copy).setMeta(KEEPS_OUTPUT, true);
+  if (!dispatch) return true;
+  tr.insert(range.end, tr.doc.slice(range.start, range.end).content);
   tr.setSelection(Selection.near(tr.doc.resolve(range.end + 1)));
-  dispatch?.(tr.scrollIntoView());
+  tr.setMeta(KEEPS_OUTPUT, true).scrollIntoView();
   return true;
 }
 
-function remove(state, dispatch) {
-  const range = blockRange(state.selection);
+function remove({ tr, dispatch, state }) {
+  const range = blockRange(tr.selection);
   if (!range) return false;
-  const onlyOnes = range.parent.childCount === range.last - range.first + 1;
-  const tr = state.tr;
-  if (onlyOnes) tr.replaceWith(range.start, range.end, state.schema.nodes.paragraph.create());
+  if (!dispatch) return true;
+  const isAll = range.parent.childCount === range.last - range.first + 1;
+  if (isAll) tr.replaceWith(range.start, range.end, state.schema.nodes.paragraph.create());
   else tr.delete(range.start, range.end);
-  tr.setSelection(Selection.near(tr.doc.resolve(Math.min(range.start, tr.doc.content.size))));
-  dispatch?.(tr.scrollIntoView());
+  tr.setSelection(
+    Selection.near(tr.doc.resolve(Math.min(range.start, tr.doc.content.size))),
+  ).scrollIntoView();
   return true;
 }
 
@@ -137,28 +135,24 @@ export const Blocks = Extension.create({
   name: "blocks",
 
   addCommands() {
-    const command =
-      (run, ...more) =>
-      ({ state, dispatch }) =>
-        run(state, dispatch, ...more);
     return {
-      moveBlockUp: () => command(moveBlocks, -1),
-      moveBlockDown: () => command(moveBlocks, 1),
-      duplicateBlock: () => command(duplicate),
-      deleteBlock: () => command(remove),
+      moveBlockUp: () => (props) => moveBlocks(props, -1),
+      moveBlockDown: () => (props) => moveBlocks(props, 1),
+      duplicateBlock: () => duplicate,
+      deleteBlock: () => remove,
     };
   },
 
   addKeyboardShortcuts() {
-    const { commands } = this.editor;
-    const own = (run) => () => {
-      run();
-      return true; // at the edge too: the browser's own meaning of the key would surprise
+    // True at the edge too: the browser's own meaning of the key would surprise.
+    const own = (name) => () => {
+      this.editor.commands[name]();
+      return true;
     };
     return {
-      "Alt-ArrowUp": own(() => commands.moveBlockUp()),
-      "Alt-ArrowDown": own(() => commands.moveBlockDown()),
-      "Mod-Shift-d": own(() => commands.duplicateBlock()),
+      "Alt-ArrowUp": own("moveBlockUp"),
+      "Alt-ArrowDown": own("moveBlockDown"),
+      "Mod-Shift-d": own("duplicateBlock"),
     };
   },
 });

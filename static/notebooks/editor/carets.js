@@ -1,63 +1,111 @@
-/** The carets and chosen words of the others. Their colour is a class (.hue-0 … .hue-7), their name only ever text. */
+/**
+ * The carets and chosen words of the others. Their colour is a class (.hue-0 … .hue-7), their name only ever text.
+ *
+ * Each browser tells where its caret is (awareness field `cursor`: anchor and head); who it is, the server writes
+ * (field `user`: id, name, color).
+ */
 import { Extension } from "@tiptap/core";
-import { yCursorPlugin } from "@tiptap/y-tiptap";
+import { isChangeOrigin } from "@tiptap/extension-collaboration";
+import { Plugin, PluginKey } from "@tiptap/pm/state";
+import { Decoration, DecorationSet } from "@tiptap/pm/view";
+import { anchorAt, positionOf, sameAnchor } from "./anchors.js";
 import { element } from "./elements.js";
 
+const KEY = new PluginKey("carets");
 const NAME_SHOWN_MS = 2500;
 const HUES = 8;
-// The binding wants a hex colour beside our own field and warns about anything else.
-const ANY_HEX = "#666666";
 
 /** Return what an awareness state says about a person, as far as it can be shown. */
 export function person(state) {
-  const given = state?.user ?? {};
-  const hue = Number.isInteger(given.hue) && given.hue >= 0 && given.hue < HUES ? given.hue : 0;
-  return { id: String(given.id ?? ""), name: String(given.name ?? "").slice(0, 80), hue };
+  const { id, name, color } = state?.user ?? {};
+  const hue = Number.isInteger(color) && color >= 0 ? color % HUES : 0;
+  return { id: String(id ?? ""), name: String(name ?? "").slice(0, 80), hue };
 }
 
-/** Say who we are. */
-export function introduce(awareness, user) {
-  awareness.setLocalStateField("user", { id: user.id, name: user.name, hue: user.color, color: ANY_HEX });
-}
-
-function caret(user, clientId) {
-  const { name, hue } = person({ user });
+function caret({ name, hue }, client) {
   const label = element("span", { class: "caret-name" }, name);
-  const shown = { class: `caret hue-${hue} caret-moved`, "data-client": clientId, "aria-hidden": "true" };
+  const shown = { class: `caret hue-${hue} caret-moved`, "data-client": client, "aria-hidden": "true" };
   return element("span", shown, "\u2060", label, "\u2060");
 }
 
-/** Show a name while its caret moves; it fades when the caret rests and comes back under the pointer. */
-class Names {
+function drawn(state, awareness) {
+  const decorations = [];
+  for (const [client, told] of awareness.getStates()) {
+    if (client === awareness.clientID || !told?.cursor) continue;
+    const [anchor, head] = [told.cursor.anchor, told.cursor.head].map((one) => positionOf(state, one));
+    if (anchor === null || head === null) continue;
+    const who = person(told);
+    const key = `${client} ${who.hue} ${who.name}`;
+    decorations.push(
+      Decoration.widget(head, () => caret(who, client), { key, side: 10, ignoreSelection: true }),
+    );
+    const [from, to] = [Math.min(anchor, head), Math.max(anchor, head)];
+    if (from < to) decorations.push(Decoration.inline(from, to, { class: `caret-selection hue-${who.hue}` }));
+  }
+  return DecorationSet.create(state.doc, decorations);
+}
+
+/** Tell where we are, hear where the others are. */
+class Exchange {
   #timers = new Map();
+  #frame = 0;
 
   constructor(view, awareness) {
     this.view = view;
     this.awareness = awareness;
-    this.onChange = ({ added, updated }) => this.#moved([...added, ...updated]);
+    this.stop = new AbortController();
+    const { signal } = this.stop;
+    for (const event of ["focusin", "focusout"])
+      view.dom.addEventListener(event, () => this.tell(), { signal });
+    this.onChange = ({ added, updated }) => this.#heard([...added, ...updated]);
     awareness.on("change", this.onChange);
   }
 
-  #moved(clients) {
-    for (const client of clients) {
-      if (client === this.awareness.clientID) continue;
-      clearTimeout(this.#timers.get(client));
-      const find = () => this.view.dom.querySelector(`.caret[data-client="${client}"]`);
-      find()?.classList.add("caret-moved");
-      const rest = () => find()?.classList.remove("caret-moved");
-      this.#timers.set(client, setTimeout(rest, NAME_SHOWN_MS));
+  /** Draw once per frame, however many carets moved. */
+  #heard(clients) {
+    for (const client of clients) if (client !== this.awareness.clientID) this.#showName(client);
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (!this.view.isDestroyed) this.view.dispatch(this.view.state.tr.setMeta(KEY, true));
+    });
+  }
+
+  /** Show a name while its caret moves; it fades when the caret rests and comes back under the pointer. */
+  #showName(client) {
+    clearTimeout(this.#timers.get(client));
+    const find = () => this.view.dom.querySelector(`.caret[data-client="${client}"]`);
+    find()?.classList.add("caret-moved");
+    this.#timers.set(
+      client,
+      setTimeout(() => find()?.classList.remove("caret-moved"), NAME_SHOWN_MS),
+    );
+  }
+
+  tell() {
+    const told = this.awareness.getLocalState()?.cursor ?? null;
+    if (!this.view.hasFocus()) {
+      if (told) this.awareness.setLocalStateField("cursor", null);
+      return;
     }
+    const { anchor, head } = this.view.state.selection;
+    const cursor = { anchor: anchorAt(this.view.state, anchor), head: anchorAt(this.view.state, head) };
+    if (!cursor.anchor || !cursor.head) return;
+    const same = told && sameAnchor(told.anchor, cursor.anchor) && sameAnchor(told.head, cursor.head);
+    if (!same) this.awareness.setLocalStateField("cursor", cursor);
   }
 
   destroy() {
+    this.stop.abort();
     this.awareness.off("change", this.onChange);
+    cancelAnimationFrame(this.#frame);
     for (const timer of this.#timers.values()) clearTimeout(timer);
+    if (this.awareness.getLocalState()) this.awareness.setLocalStateField("cursor", null);
   }
 }
 
 export const Carets = Extension.create({
   name: "carets",
-  priority: 999,
+  priority: 999, // after the binding to the shared document, whose state it reads
 
   addOptions() {
     return { awareness: null, user: null };
@@ -65,23 +113,23 @@ export const Carets = Extension.create({
 
   addProseMirrorPlugins() {
     const { awareness, user } = this.options;
-    introduce(awareness, user);
-    const plugin = yCursorPlugin(awareness, {
-      cursorBuilder: caret,
-      selectionBuilder: (given) => ({ class: `caret-selection hue-${person({ user: given }).hue}` }),
-    });
-    const inner = plugin.spec.view;
-    plugin.spec.view = (view) => {
-      const shown = inner(view);
-      const names = new Names(view, awareness);
-      return {
-        ...shown,
-        destroy: () => {
-          names.destroy();
-          shown.destroy?.();
+    awareness.setLocalStateField("user", user);
+    return [
+      new Plugin({
+        key: KEY,
+        state: {
+          init: () => DecorationSet.empty,
+          apply: (tr, before, _old, state) => {
+            if (tr.getMeta(KEY) || isChangeOrigin(tr)) return drawn(state, awareness);
+            return tr.docChanged ? before.map(tr.mapping, tr.doc) : before;
+          },
         },
-      };
-    };
-    return [plugin];
+        props: { decorations: (state) => KEY.getState(state) },
+        view: (view) => {
+          const exchange = new Exchange(view, awareness);
+          return { update: () => exchange.tell(), destroy: () => exchange.destroy() };
+        },
+      }),
+    ];
   },
 });

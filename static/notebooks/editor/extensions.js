@@ -5,6 +5,7 @@ import { Dropcursor } from "@tiptap/extensions/drop-cursor";
 import { Gapcursor } from "@tiptap/extensions/gap-cursor";
 import { Placeholder } from "@tiptap/extensions/placeholder";
 import { Plugin } from "@tiptap/pm/state";
+import { ChainExtension } from "../chain/chain.js";
 import { schemaExtensions } from "../schema/index.js";
 import { Bars } from "./bars.js";
 import { Blocks } from "./blocks.js";
@@ -35,11 +36,14 @@ const Typing = Extension.create({
 
 function placeholder({ node, editor, pos }) {
   if (node.type.name === "heading") return say(`kind_heading${node.attrs.level}`);
+  if (node.type.name === "cellInstruction") return say("placeholder_instruction");
   if (editor.isEmpty) return say("placeholder_empty");
-  return editor.state.doc.resolve(pos).depth ? "" : say("placeholder_line");
+  const { depth, parent } = editor.state.doc.resolve(pos);
+  if (parent.type.name === "cellResult" && parent.childCount === 1) return say("placeholder_result");
+  return depth ? "" : say("placeholder_line");
 }
 
-export function extensions({ session, user, urls, box, note }) {
+export function extensions({ session, store, user, urls, box, note }) {
   return [
     ...schemaExtensions({ taskLabel: (words) => say("task", { words }) }),
     Collaboration.configure({ document: session.doc, field: "document" }),
@@ -52,6 +56,7 @@ export function extensions({ session, user, urls, box, note }) {
     Slash.configure({ box }),
     Bars.configure({ box }),
     BlockHandle.configure({ box }),
+    ChainExtension.configure({ store, box, url: urls.chain, notebookId: session.notebookId }),
     Uploading.configure({ url: urls.images, note }),
     ReadersWriteNothing,
   ];

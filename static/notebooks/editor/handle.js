@@ -5,7 +5,7 @@
 import { Extension } from "@tiptap/core";
 import { NodeSelection, Plugin } from "@tiptap/pm/state";
 import { blockAt, selectionOfBlock } from "./blocks.js";
-import { element, iconButton } from "./elements.js";
+import { element, icon, iconButton } from "./elements.js";
 import { turnable } from "./kinds.js";
 import { entry, PopMenu } from "./popMenu.js";
 import { say } from "./words.js";
@@ -17,14 +17,14 @@ class Handle {
   constructor(editor, box) {
     this.editor = editor;
     this.box = box;
-    const outOfTabs = { tabindex: "-1" };
-    this.add = iconButton("plus", say("insert_below"), () => this.#insert(), outOfTabs);
-    this.grip = iconButton("grip-vertical", say("block_menu"), () => this.#toggleMenu(), {
-      ...outOfTabs,
-      draggable: "true",
-      "aria-haspopup": "menu",
-    });
-    this.grip.addEventListener("mousedown", (event) => event.stopPropagation());
+    this.add = iconButton("plus", say("insert_below"), () => this.#insert(), { tabindex: "-1" });
+    const named = { "aria-label": say("block_menu"), title: say("block_menu"), "aria-haspopup": "menu" };
+    const shown = { type: "button", class: "icon-button", tabindex: "-1", draggable: "true", ...named };
+    this.grip = element(
+      "button",
+      { ...shown, on: { click: () => this.#toggleMenu() } },
+      icon("grip-vertical"),
+    );
     this.menu = new PopMenu(box);
     this.dom = element("div", { class: "block-handle", hidden: true }, this.add, this.grip);
     box.append(this.dom);

@@ -56,6 +56,8 @@ export const KINDS = [
     search: "grid",
   }),
   kind("image", "image-plus", (chain) => chain.pickImages(), { turns: false, search: "img photo" }),
+  kind("promptCell", "sparkles", (chain) => chain.insertPromptCell(), { turns: false, search: "{{ ai cell" }),
+  kind("textCell", "tag", (chain) => chain.insertTextCell(), { turns: false, search: "{{ cell name" }),
   kind("rule", "minus", (chain) => chain.setHorizontalRule(), { turns: false, search: "hr ---" }),
 ];
 

@@ -4,6 +4,8 @@
  */
 import { Editor } from "@tiptap/core";
 import { toast } from "../../core/toasts.js";
+import { ChainPage } from "../chain/page.js";
+import { ChainStore } from "../chain/store.js";
 import { SCHEMA_VERSION } from "../schema/index.js";
 import { Session } from "../sync/session.js";
 import { person } from "./carets.js";
@@ -73,6 +75,12 @@ class NotebookEditor extends HTMLElement {
   #startEditor() {
     const { session, page } = this;
     const mount = this.querySelector("[data-document]");
+    const store = new ChainStore({
+      session,
+      url: page.urls.chain,
+      notebookId: page.notebook.id,
+      note: toast,
+    });
     const attributes = {
       class: "document",
       role: "textbox",
@@ -83,7 +91,14 @@ class NotebookEditor extends HTMLElement {
       element: mount,
       injectCSS: false,
       editable: this.mayEdit,
-      extensions: extensions({ session, user: page.user, urls: page.urls, box: () => this.box, note: toast }),
+      extensions: extensions({
+        session,
+        store,
+        user: page.user,
+        urls: page.urls,
+        box: () => this.box,
+        note: toast,
+      }),
       editorProps: { attributes: { ...attributes, spellcheck: "true" } },
       onUpdate: () => this.outline?.changed(),
     });
@@ -91,7 +106,8 @@ class NotebookEditor extends HTMLElement {
     this.classList.add("ready");
     const panel = document.getElementById("outline");
     this.outline = new Outline(panel, document.querySelector("[aria-controls=outline]"), this.editor);
-    this.#parts.push(this.outline);
+    const goTo = (cell) => document.getElementById(`cell-${cell}`)?.scrollIntoView({ block: "center" });
+    this.#parts.push(this.outline, store, new ChainPage({ store, url: page.urls.chain, root: this, goTo }));
     this.#showLevel();
     this.#showState();
     this.#startFoot();

@@ -91,8 +91,9 @@ class Menu {
 }
 
 /** Return what is being looked for before the caret: where it begins and ends, and the words after the sign. */
-function lookFor(sign, { selection }) {
+function lookFor(sign, within, { selection }) {
   const { $from, empty } = selection;
+  if (within && $from.parent.type.name !== within) return null;
   if (!empty || !$from.parent.isTextblock || $from.parent.type.spec.code) return null;
   const start = Math.max(0, $from.parentOffset - LONGEST);
   const before = $from.parent.textBetween(start, $from.parentOffset, null, "\ufffc");
@@ -104,8 +105,8 @@ function lookFor(sign, { selection }) {
 }
 
 /** Return the next state: a menu opens by typing only, and stays away where Escape closed it. */
-function next(sign, tr, before, state) {
-  const found = lookFor(sign, state);
+function next({ sign, within }, tr, before, state) {
+  const found = lookFor(sign, within, state);
   if (!found) return { found: null, dismissed: null };
   const dismissed =
     before.dismissed !== null && !isChangeOrigin(tr)
@@ -117,10 +118,10 @@ function next(sign, tr, before, state) {
 }
 
 /**
- * Return the plugin of a sign. `items(query)` gives what fits, each with icon, label and hint; `run(item, range)`
+ * Return the plugin of a sign, everywhere or only `within` one kind of block. `items(query)` gives what fits, each with icon, label and hint; `run(item, range)`
  * does what was chosen.
  */
-export function trigger({ sign, items, run, ...shown }) {
+export function trigger({ sign, within = null, items, run, ...shown }) {
   const key = new PluginKey(shown.name);
   let menu = null;
   const close = (view) => view.dispatch(view.state.tr.setMeta(`${sign}close`, true));
@@ -135,7 +136,7 @@ export function trigger({ sign, items, run, ...shown }) {
     key,
     state: {
       init: () => ({ found: null, dismissed: null }),
-      apply: (tr, before, _old, state) => next(sign, tr, before, state),
+      apply: (tr, before, _old, state) => next({ sign, within }, tr, before, state),
     },
     view: (view) => {
       menu = new Menu(view, shown, (item) => {

@@ -5,11 +5,7 @@
 import { Extension } from "@tiptap/core";
 import { Plugin, PluginKey } from "@tiptap/pm/state";
 import { Decoration, DecorationSet } from "@tiptap/pm/view";
-import {
-  absolutePositionToRelativePosition,
-  relativePositionToAbsolutePosition,
-  ySyncPluginKey,
-} from "@tiptap/y-tiptap";
+import { anchorAt, positionOf } from "./anchors.js";
 import { element, iconButton } from "./elements.js";
 import { postFile, Refused } from "./requests.js";
 import { say } from "./words.js";
@@ -18,17 +14,6 @@ const KEY = new PluginKey("uploads");
 const TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const ELSEWHERE = /<img\b[^>]*\bsrc=["']?(?:https?:)?\/\//i;
 
-/** Return a place that stays right when others write: an absolute position on this side of the Yjs document. */
-function anchor(state, pos) {
-  const { type, binding } = ySyncPluginKey.getState(state);
-  return absolutePositionToRelativePosition(pos, type, binding.mapping);
-}
-
-function position(state, relative) {
-  const { doc, type, binding } = ySyncPluginKey.getState(state);
-  return relativePositionToAbsolutePosition(doc, type, relative, binding.mapping);
-}
-
 /** Return where a picture goes: after the block at a position, so that it never cuts a paragraph in two. */
 function after(doc, pos) {
   const $pos = doc.resolve(Math.min(pos, doc.content.size));
@@ -36,9 +21,9 @@ function after(doc, pos) {
 }
 
 class Upload {
-  constructor(file, relative) {
+  constructor(file, anchor) {
     this.file = file;
-    this.relative = relative;
+    this.anchor = anchor;
     this.preview = URL.createObjectURL(file);
     this.bar = element("progress", {
       max: 1,
@@ -91,7 +76,7 @@ class Uploads {
 
   #begin(file, pos) {
     const { state } = this.editor;
-    const upload = new Upload(file, anchor(state, after(state.doc, pos)));
+    const upload = new Upload(file, anchorAt(state, after(state.doc, pos)));
     this.#running.add(upload);
     this.#redraw();
     this.#send(upload);
@@ -121,13 +106,15 @@ class Uploads {
   #insert(upload, { url, width, height }) {
     if (this.editor.isDestroyed) return;
     const { state, view } = this.editor;
-    const pos = position(state, upload.relative);
+    const pos = positionOf(state, upload.anchor) ?? state.doc.content.size;
     this.#running.delete(upload);
     URL.revokeObjectURL(upload.preview);
-    const alt = "";
-    const image = state.schema.nodes.image.create({ src: url, alt, width, height });
-    const at = after(state.doc, pos ?? state.doc.content.size);
-    view.dispatch(state.tr.insert(at, image).setMeta(KEY, true));
+    const at = after(state.doc, pos);
+    const before = state.doc.resolve(at).nodeBefore;
+    const isOpen = before?.type.name === "paragraph" && !before.content.size; // the line it was asked for in
+    const image = state.schema.nodes.image.create({ src: url, alt: "", width, height });
+    const tr = state.tr.replaceWith(isOpen ? at - before.nodeSize : at, at, image);
+    view.dispatch(tr.setMeta(KEY, true));
   }
 
   #forget(upload) {
@@ -143,7 +130,7 @@ class Uploads {
 
   decorations(state) {
     const widgets = [...this.#running].map((upload) => {
-      const pos = position(state, upload.relative) ?? state.doc.content.size;
+      const pos = positionOf(state, upload.anchor) ?? state.doc.content.size;
       const stays = { side: -1, key: upload.preview, stopEvent: () => true, ignoreSelection: true };
       return Decoration.widget(Math.min(pos, state.doc.content.size), upload.dom, stays);
     });
