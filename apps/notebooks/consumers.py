@@ -27,6 +27,10 @@ RESYNC_PAUSE_S = 1.0
 logger = logging.getLogger(__name__)
 
 
+class Left(Exception):
+    """The browser has closed the socket."""
+
+
 class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     """One open socket. channels' own dispatch is left out: it costs a thread's round trip per frame."""
 
@@ -42,30 +46,39 @@ class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no ty
         self._in_flight = 0
         self._may_continue = asyncio.Event()
         self._resynced_at = 0.0
+        self._receive = receive
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         try:
-            await self._serve(receive)
-        except Malformed:
-            await self._close_and_wait(MALFORMED, receive)
+            await self._serve()
+        except Left:
+            pass
         except asyncio.CancelledError:
             if not self._outbox.is_closing:
                 raise
         finally:
             await self._leave()
 
-    async def _serve(self, receive: Any) -> None:
-        if not self.user.is_authenticated:
-            await self._close_and_wait(SIGNED_OUT, receive)
-            return
-        hello = await self._hello(receive)
-        if hello is None or not await self._join(hello):
-            await self._wait_for_end(receive)
-            return
+    async def _serve(self) -> None:
+        try:
+            if not self.user.is_authenticated:
+                self._outbox.close(SIGNED_OUT)
+            elif await self._join(await self._hello()):
+                await self._take_frames()
+        except Malformed:
+            self._outbox.close(MALFORMED)
+        while True:  # until the close frame is out (`_end` cancels us) or the browser leaves
+            await self._next()
+
+    async def _next(self) -> dict[str, Any]:
+        frame: dict[str, Any] = await self._receive()
+        if frame["type"] == "websocket.disconnect":
+            raise Left
+        return frame
+
+    async def _take_frames(self) -> None:
         while True:
-            frame = await receive()
-            if frame["type"] == "websocket.disconnect":
-                return
+            frame = await self._next()
             self.last_heard = self._now()
             if frame.get("bytes") is not None:
                 await self._take_bytes(frame["bytes"])
@@ -74,16 +87,12 @@ class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no ty
 
     # --- beginning and end ----------------------------------------------------------------------
 
-    async def _hello(self, receive: Any) -> Hello | None:
-        """Return the browser's introduction; None when it left or said nothing."""
+    async def _hello(self) -> Hello:
+        """Return the browser's introduction; Malformed when it says something else, or nothing."""
         try:
-            frame = await asyncio.wait_for(receive(), HELLO_WITHIN_S)
-        except TimeoutError:
-            self._outbox.close(MALFORMED)
-            return None
-        if frame["type"] == "websocket.disconnect":
-            self._outbox.stop()
-            return None
+            frame = await asyncio.wait_for(self._next(), HELLO_WITHIN_S)
+        except TimeoutError as error:
+            raise Malformed("no hello came") from error
         content = messages.parse_text(frame.get("text") or "")
         if content["type"] != "hello":
             raise Malformed("the first message is no hello")
@@ -117,7 +126,7 @@ class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no ty
     def _welcome(self, access: Access, missing: history.History) -> None:
         self._level = access.level
         self._in_trash = access.notebook.trashed_at is not None
-        self._room_now.start_at(missing.seq)
+        self._room_now.start_at(missing.epoch, missing.seq)
         welcome = messages.json_frame(
             "welcome",
             epoch=str(missing.epoch),
@@ -139,19 +148,6 @@ class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no ty
         if self._room is not None:
             await self._hub.leave(f"user.{self.user_id}", self._hear_of_person)
             await self._room.leave(self)
-
-    async def _close_and_wait(self, code: int, receive: Any) -> None:
-        self._outbox.close(code)
-        await self._wait_for_end(receive)
-
-    async def _wait_for_end(self, receive: Any) -> None:
-        """Let the close frame go out; `_end` cancels the waiting."""
-        try:
-            while (await receive())["type"] != "websocket.disconnect":
-                continue
-        except asyncio.CancelledError:
-            if not self._outbox.is_closing:
-                raise
 
     def _end(self) -> None:
         if self._task is not None:

@@ -6,6 +6,7 @@ Numbers that no message announced are found by looking into the database every s
 """
 
 import asyncio
+import json
 import logging
 import uuid
 from collections import deque
@@ -80,6 +81,7 @@ class Room:
         self.topic = f"notebook.{notebook_id}"
         self._hub = hub
         self._members: set[Member] = set()
+        self._epoch: uuid.UUID | None = None
         self._seen: Seen | None = None
         self._waiting: deque[tuple[Member, Update]] = deque()
         self._writer: asyncio.Task[None] | None = None
@@ -113,10 +115,10 @@ class Room:
         await self._flush_carets_now()
         await self._hub.leave(self.topic, self._hear)
 
-    def start_at(self, seq: int) -> None:
-        """Note that the joiner of this room has everything up to the number."""
-        if self._seen is None:
-            self._seen = Seen(seq)
+    def start_at(self, epoch: uuid.UUID, seq: int) -> None:
+        """Note that a joiner of this room has everything of this epoch up to the number."""
+        if self._seen is None or self._epoch != epoch:
+            self._epoch, self._seen = epoch, Seen(seq)
 
     def carets(self) -> bytes | None:
         """Return the frame with everybody's caret for a newcomer."""
@@ -157,7 +159,12 @@ class Room:
                 notebook_id=self.notebook_id,
                 incoming=incoming,
                 sender=self._hub.id,
+                epoch=self._epoch,
             )
+        except history.Diverged:
+            for one in list(self._members):  # on coming back they learn that history was replaced
+                one.drop(SLOW)
+            return
         except Exception:  # nothing was acknowledged: the browsers come back and send again
             logger.exception("a batch of %d updates was not stored", len(taken))
             for member, _update in taken:
@@ -219,7 +226,7 @@ class Room:
         if event["type"] == AccessChanged.type:
             self.check_rights()
             return
-        frame = messages.json_frame(**event)
+        frame = json.dumps(event, separators=(",", ":"))
         for member in self._members:
             member.post(frame)
         if event["type"] == "notebook.deleted":

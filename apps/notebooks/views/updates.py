@@ -86,7 +86,7 @@ def _append(request: HttpRequest, notebook: uuid.UUID, hello: Hello) -> JsonResp
     history.refuse_strangers(notebook, hello)
     resent = request.GET.get("resent") == "1"
     incoming = updates.Incoming(user_id=user.pk, payload=request.body, resent=resent)
-    batch = updates.append(notebook_id=notebook, incoming=[incoming])
+    batch = updates.append(notebook_id=notebook, incoming=[incoming], epoch=hello.epoch)
     if batch.fills_a_snapshot:
         updates.request_compaction(notebook)
     refusal = batch.outcomes[0].refusal
