@@ -33,6 +33,14 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """Why a reference cannot be followed; `target` is the key of the chip that shows it."""
+
+    target: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CellState:
     """How a cell stands."""
 
@@ -41,8 +49,9 @@ class CellState:
     name: str
     kind: str
     state: str  # none | current | stale | broken
-    problems: list[str] = field(default_factory=list)
+    problems: list[Trouble] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
+    untouched: bool = True
     can_go_back: bool = False
     release: int = 0  # number of the newest; 0 without one
     release_is_current: bool = False
@@ -109,12 +118,17 @@ def _cell(chain: Chain, key: CellKey, *, plan: Plan, rows: _Rows) -> CellState:
         name=chain.graph.names[key],
         kind=cell.kind,
         state=_state(chain, key, plan),
-        problems=[words_for(one) for one in chain.graph.broken if one.cell == key],
+        problems=[_trouble(one) for one in chain.graph.broken if one.cell == key],
+        untouched=cell.is_untouched,
         waiting=[_waiting(row, cell.text) for row in rows.waiting.get(key.cell, [])],
         can_go_back=adopted is not None and cell.output_id == str(adopted.output_id),
         release=release.number if release else 0,
         release_is_current=release is not None and release.text == cell.text,
     )
+
+
+def _trouble(broken: BrokenReference) -> Trouble:
+    return Trouble(target=str(broken.target or ""), words=words_for(broken))
 
 
 def _state(chain: Chain, key: CellKey, plan: Plan) -> str:

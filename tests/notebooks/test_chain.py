@@ -9,9 +9,9 @@ from apps.inference.models import Output, Run, StepRun
 from apps.notebooks import ai, chain_page, outside, sources
 from apps.notebooks.chain.references import CellKey, Reference
 from apps.notebooks.models import Cell, CellOutput, Document
+from apps.notebooks.projection import project
 from apps.notebooks.services import adoption, chain
 from apps.notebooks.services.notebooks import trash_notebook
-from apps.notebooks.projection import project
 from apps.organizations.models import AuditEvent, Role
 from tests.factories import member
 from tests.inference.builders import deployment
@@ -282,7 +282,8 @@ class TestAcrossNotebooks:
         retailer, shelf = far
         _, cells = shown(shelf, retailer)
         assert cells["shelf"]["state"] == "broken"
-        assert cells["shelf"]["problems"] == ["This source is not shared with you"]
+        (problem,) = cells["shelf"]["problems"]
+        assert problem["words"] == "This source is not shared with you"
         with pytest.raises(chain.CellCannotRun):
             writers.update(shelf, retailer, "shelf")
 
@@ -290,7 +291,7 @@ class TestAcrossNotebooks:
         retailer, shelf = far
         member(company.brand, Role.VIEWER, user=retailer)
         writers.write(book, editor)
-        assert "no released version" in shown(shelf, retailer)[1]["shelf"]["problems"][0]
+        assert "no released version" in shown(shelf, retailer)[1]["shelf"]["problems"][0]["words"]
         made = chain.release(
             access=writers.access(book, editor), by=editor, cell=cell_id("tagline")
         )
@@ -344,7 +345,7 @@ class TestAcrossNotebooks:
             write_nodes(fragment, [content])
         writers.append(first, editor, bytes(doc.get_update(before)))
         (problem,) = shown(second, editor)[1]["two"]["problems"]
-        assert problem.endswith("two → one → two")
+        assert problem["words"].endswith("two → one → two")
 
 
 class TestAiOff:

@@ -56,6 +56,7 @@ class BrokenReference:
     cell: CellKey
     label: str
     problem: Problem
+    target: CellKey | None = None  # of a chip; a reference in braces that leads nowhere has none
     path: tuple[str, ...] = ()  # names, from the cell back to itself
 
 
@@ -116,8 +117,10 @@ def compile_graph(cells: list[CellSpec], names: list[str], outside: Outside) -> 
             problem = _problem(reference, known, outside)
             if reference is None or problem:
                 label = _label(part, shown, outside)
+                target = reference.target if reference else None
+                problem = problem or "missing"
                 broken.append(
-                    BrokenReference(cell=cell.key, label=label, problem=problem or "missing")
+                    BrokenReference(cell=cell.key, label=label, problem=problem, target=target)
                 )
             else:
                 followed.append(reference)
@@ -185,7 +188,7 @@ def _circles(
             if back:
                 names = (shown[key], *(shown[step] for step in back))
                 found.append(
-                    BrokenReference(cell=key, label=shown[target], problem="circular", path=names)
+                    BrokenReference(cell=key, label=shown[target], problem="circular", target=target, path=names)
                 )
     return found
 

@@ -76,6 +76,7 @@ def _page_data(user: User, access: Access) -> dict[str, Any]:
             "updates": reverse("notebooks:updates", args=[notebook.pk]),
             "fork": reverse("notebooks:fork", args=[notebook.pk]),
             "images": reverse("notebooks:images", args=[notebook.pk]),
+            "chain": reverse("notebooks:chain", args=[notebook.pk]),
             "rename": reverse("notebooks:rename", args=[notebook.pk]),
         },
         "icons": static("core/icons.svg"),

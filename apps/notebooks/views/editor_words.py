@@ -4,10 +4,12 @@
 
 from django.utils.translation import gettext as _
 
+from apps.notebooks.views.chain_words import chain_words
+
 
 def editor_words() -> dict[str, str]:
     """Return all words by key, in the language of the request."""
-    return {**_page(), **_kinds(), **_tools(), **_pictures()}
+    return {**_page(), **_kinds(), **_tools(), **_pictures(), **chain_words()}
 
 
 def _page() -> dict[str, str]:

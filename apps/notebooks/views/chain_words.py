@@ -1,0 +1,83 @@
+"""The words of cells and of what models write into them; {name} is filled in by the browser."""
+
+# ruff: noqa: RUF001  (dashes and quotation marks as typographers set them)
+
+from django.utils.translation import gettext as _
+
+
+def chain_words() -> dict[str, str]:
+    """Return all words by key, in the language of the request."""
+    return {**_cells(), **_states(), **_results(), **_update()}
+
+
+def _cells() -> dict[str, str]:
+    return {
+        "kind_promptCell": _("Prompt cell"),
+        "hint_promptCell": _("An instruction that writes its text"),
+        "search_promptCell": _("write draft generate variants"),
+        "kind_textCell": _("Text cell"),
+        "hint_textCell": _("Named text that prompts can refer to"),
+        "search_textCell": _("brief named source"),
+        "chain_name": _("Name of the cell"),
+        "chain_more": _("Settings of the cell"),
+        "chain_remove": _("Remove the cell"),
+        "chain_run_cell": _("Write this cell (Ctrl+Enter)"),
+        "chain_length": _("Length"),
+        "chain_length_short": _("Short"),
+        "chain_length_medium": _("Medium"),
+        "chain_length_long": _("Long"),
+        "chain_adventurous": _("How adventurous"),
+        "chain_variants": _("Variants"),
+        "chain_refer": _("Refer to a cell"),
+        "chain_refer_none": _("No cell is called “{query}”"),
+        "chain_reads": _("Reads {name}"),
+        "chain_source_empty": _("Nothing is written there yet"),
+        "placeholder_instruction": _("What should be written? Type {{ to refer to another cell"),
+        "placeholder_result": _("The text appears here. You can also write it yourself"),
+    }
+
+
+def _states() -> dict[str, str]:
+    return {
+        "chain_state_text": _("Text"),
+        "chain_state_none": _("Not written yet"),
+        "chain_state_current": _("Up to date"),
+        "chain_state_stale": _("Out of date"),
+        "chain_state_broken": _("Cannot be written"),
+        "chain_state_writing": _("Writing"),
+        "chain_state_failed": _("Not written"),
+        "chain_release": _("Release for other divisions"),
+        "chain_release_again": _("Release again (now version {number})"),
+        "chain_release_current": _("Released as version {number}"),
+        "chain_released": _("Released as version {number}. Other divisions can refer to it."),
+        "chain_released_short": _("Released {number}"),
+        "chain_back": _("Back to the previous result"),
+    }
+
+
+def _results() -> dict[str, str]:
+    return {
+        "chain_begins": _("Starting…"),
+        "chain_variant": _("Variant {number}"),
+        "chain_choose": _("Choose one: arrow keys, Enter"),
+        "chain_use": _("Use this"),
+        "chain_keep_text": _("Keep the text as it is"),
+        "chain_proposal": _("A new version waits. Your text has not been changed."),
+        "chain_again": _("Try again"),
+        "chain_refused": _("That did not work. Nothing was changed; please try again."),
+    }
+
+
+def _update() -> dict[str, str]:
+    return {
+        "chain_update_one": _("Update {count}"),
+        "chain_update_other": _("Update {count}"),
+        "chain_estimate": _("Takes about {seconds} s."),
+        "chain_elsewhere_one": _("One of them is in another notebook."),
+        "chain_elsewhere_other": _("{count} of them are in other notebooks."),
+        "chain_stop": _("Stop"),
+        "chain_stopping": _("Stopping…"),
+        "chain_stop_hint": _("Stop for everyone. What is finished stays."),
+        "chain_in_line": _("Number {position} in line · Stop"),
+        "chain_graph_offline": _("The picture needs a connection."),
+    }

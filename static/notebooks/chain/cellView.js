@@ -1,0 +1,198 @@
+/**
+ * How a cell is drawn: its name and state above, its text in the middle (the editor's own), and below it whatever a
+ * model is writing or has left beside the text. Only the middle is document; the rest follows the store.
+ */
+import { element, iconButton } from "../editor/elements.js";
+import { entry } from "../editor/popMenu.js";
+import { say } from "../editor/words.js";
+import { asName, parameterForm, parameters } from "./fields.js";
+import { arriving, failure, fan, problems, proposal } from "./results.js";
+
+const OPEN = new Set(["queued", "running", "streaming"]);
+
+export class CellView {
+  #onChange = () => this.draw();
+  #drawn = "";
+
+  constructor({ node, view, editor, getPos, store, menu }) {
+    Object.assign(this, { node, view, editor, getPos, store, menu });
+    this.isPrompt = node.type.name === "promptCell";
+    this.contentDOM = element("div", { class: "cell-body" });
+    this.dot = element("span", { class: "cell-dot", role: "img" });
+    this.name = this.#nameField();
+    this.words = element("span", { class: "cell-state" });
+    this.tools = element("span", { class: "cell-tools" });
+    this.head = element("header", { class: "cell-head", contenteditable: "false" }, this.dot, this.name);
+    this.head.append(this.words, this.tools);
+    this.foot = element("footer", { class: "cell-foot", contenteditable: "false" });
+    this.dom = element("section", { class: `cell ${this.isPrompt ? "cell-prompt" : "cell-text"}` });
+    this.dom.append(this.head, this.contentDOM, this.foot);
+    this.#makeTools();
+    this.#attributes();
+    store.addEventListener("change", this.#onChange);
+    this.draw();
+  }
+
+  get id() {
+    return this.node.attrs.cellId;
+  }
+
+  update(node) {
+    if (node.type !== this.node.type) return false;
+    this.node = node;
+    this.#attributes();
+    this.draw();
+    return true;
+  }
+
+  destroy() {
+    this.store.removeEventListener("change", this.#onChange);
+  }
+
+  ignoreMutation(mutation) {
+    return mutation.type !== "selection" && !this.contentDOM.contains(mutation.target);
+  }
+
+  stopEvent(event) {
+    return (
+      event.target instanceof Node && (this.head.contains(event.target) || this.foot.contains(event.target))
+    );
+  }
+
+  #attributes() {
+    this.dom.id = `cell-${this.id}`;
+    this.dom.setAttribute("aria-label", this.node.attrs.name);
+    if (document.activeElement !== this.name) this.name.value = this.node.attrs.name;
+  }
+
+  #nameField() {
+    const commit = () => {
+      const name = asName(this.name.value || this.node.attrs.name);
+      this.name.value = name;
+      if (name !== this.node.attrs.name) this.#set({ name });
+    };
+    const onKey = (event) => {
+      if (event.key === "Escape") this.name.value = this.node.attrs.name;
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault();
+      this.name.blur();
+      this.editor.commands.focus(this.getPos() + 2);
+    };
+    return element("input", {
+      class: "cell-name",
+      "aria-label": say("chain_name"),
+      maxlength: 41,
+      size: 12,
+      spellcheck: "false",
+      autocomplete: "off",
+      on: { change: commit, keydown: onKey },
+    });
+  }
+
+  #set(attributes) {
+    const { state } = this.view;
+    const pos = this.getPos();
+    if (pos === undefined || !this.editor.isEditable) return;
+    this.view.dispatch(state.tr.setNodeMarkup(pos, undefined, { ...this.node.attrs, ...attributes }));
+  }
+
+  #makeTools() {
+    const run = () => this.store.run([this.id]);
+    this.runButton = iconButton("play", say("chain_run_cell"), run, { hidden: true });
+    this.moreButton = iconButton("settings-2", say("chain_more"), () => this.#openMenu(), {
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+    });
+    if (this.isPrompt) this.tools.append(this.runButton);
+    this.tools.append(this.moreButton);
+  }
+
+  #openMenu() {
+    const cell = this.store.cell(this.id);
+    const entries = [];
+    if (this.isPrompt && this.store.ai) {
+      if (cell?.can_go_back) entries.push(entry("undo-2", say("chain_back"), () => this.store.back(this.id)));
+    }
+    if (this.store.mayEdit || !this.store.ai) {
+      const words = cell?.release
+        ? say(cell.release_is_current ? "chain_release_current" : "chain_release_again", {
+            number: cell.release,
+          })
+        : say("chain_release");
+      const disabled = Boolean(cell?.release_is_current);
+      entries.push(entry("send", words, () => this.store.release(this.id), { disabled }));
+    }
+    entries.push(entry("trash-2", say("chain_remove"), () => this.#remove(), { more: "menu-item-danger" }));
+    this.menu().open(this.moreButton, this.node.attrs.name, entries);
+    if (!this.isPrompt || !this.store.ai) return;
+    const form = parameterForm(parameters(this.node.attrs.params), (values) =>
+      this.#set({ params: JSON.stringify(values) }),
+    );
+    this.menu().dom.prepend(form);
+  }
+
+  #remove() {
+    const from = this.getPos();
+    if (from === undefined) return;
+    this.view.dispatch(this.view.state.tr.delete(from, from + this.node.nodeSize));
+    this.view.focus();
+  }
+
+  /** Show the store's picture of this cell; only what differs is touched, so that nothing jumps. */
+  draw() {
+    const cell = this.store.cell(this.id);
+    const writing = this.isPrompt && this.store.ai ? this.store.writing(this.id) : null;
+    const state = this.#stateName(cell, writing);
+    const editable = this.editor.isEditable;
+    this.name.readOnly = !editable;
+    this.moreButton.hidden = !editable;
+    this.runButton.hidden = !(this.store.mayRun && cell?.state !== "broken" && !OPEN.has(writing?.status));
+    this.dom.dataset.state = state;
+    this.dot.setAttribute("aria-label", say(`chain_state_${state}`));
+    this.dot.title = say(`chain_state_${state}`);
+    this.words.textContent = this.#headWords(cell, state);
+    this.#drawFoot(cell, writing);
+  }
+
+  #stateName(cell, writing) {
+    if (!this.isPrompt || !this.store.ai) return "text";
+    if (writing && OPEN.has(writing.status)) return "writing";
+    if (writing?.status === "failed") return "failed";
+    return cell?.state ?? "none";
+  }
+
+  #headWords(cell, state) {
+    const shown = cell && cell.name !== this.node.attrs.name ? `{{${cell.name}}}` : "";
+    const released = cell?.release ? say("chain_released_short", { number: cell.release }) : "";
+    const words = ["stale", "writing", "failed", "broken"].includes(state) ? say(`chain_state_${state}`) : "";
+    return [shown, words, released].filter(Boolean).join(" · ");
+  }
+
+  #drawFoot(cell, writing) {
+    const waiting = this.store.ai ? (cell?.waiting ?? []) : [];
+    const open = writing && OPEN.has(writing.status);
+    const drawn = JSON.stringify([cell?.problems, writing, waiting, this.store.mayEdit, this.store.mayRun]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    const parts = [];
+    if (cell?.problems?.length) parts.push(problems(cell.problems));
+    if (open) parts.push(arriving(writing));
+    else if (writing?.status === "failed") parts.push(failure(writing.error, this.#does()));
+    if (!open && waiting.length > 1) parts.push(fan(waiting, this.#does()));
+    else if (!open && waiting.length) parts.push(proposal(waiting[0], this.#does()));
+    const replaces = open && writing.texts.length === 1 && (cell?.untouched ?? true);
+    this.dom.classList.toggle("cell-writes-over", Boolean(replaces && writing.texts[0]));
+    this.foot.replaceChildren(...parts);
+  }
+
+  #does() {
+    const { store } = this;
+    return {
+      mayEdit: store.mayEdit,
+      mayRun: store.mayRun,
+      adopt: (output) => store.adopt(output),
+      dismiss: (output) => store.dismiss(output),
+      again: () => store.run([this.id]),
+    };
+  }
+}

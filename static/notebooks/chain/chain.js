@@ -1,0 +1,158 @@
+/**
+ * The chain in the editor: cells as blocks, references as chips, `{{` to refer, Ctrl-Enter to write a cell anew.
+ * Everything that is document stays the schema's (schema/cells.js); here stands how it is shown and driven.
+ */
+import { Extension, InputRule } from "@tiptap/core";
+import { isChangeOrigin } from "@tiptap/extension-collaboration";
+import { Plugin, PluginKey, TextSelection } from "@tiptap/pm/state";
+import { uuidv4 } from "lib0/random";
+import { PopMenu } from "../editor/popMenu.js";
+import { trigger } from "../editor/trigger.js";
+import { say } from "../editor/words.js";
+import { CellView } from "./cellView.js";
+import { ChipView, SourceCard } from "./chips.js";
+import { freeName } from "./fields.js";
+import { Picker } from "./picker.js";
+
+const WRITTEN = /\{\{([a-z][a-z0-9_]{0,40})\}\}$/;
+
+/** Return the cell around the selection: {node, pos}; null outside of cells. */
+export function cellAround(state) {
+  const { $from } = state.selection;
+  if ($from.depth < 1 && state.selection.node?.attrs.cellId)
+    return { node: state.selection.node, pos: $from.pos };
+  const node = $from.depth ? $from.node(1) : null;
+  return node?.attrs.cellId ? { node, pos: $from.before(1) } : null;
+}
+
+/** Return the cells at the top of a document by position. */
+function cells(doc) {
+  const found = [];
+  doc.forEach((node, pos) => {
+    if (node.type.name === "textCell" || node.type.name === "promptCell") found.push({ node, pos });
+  });
+  return found;
+}
+
+/** Give pasted copies of cells an id of their own; what stood here before keeps its own. */
+function separateCopies(transactions, before, state) {
+  if (!transactions.some((tr) => tr.docChanged) || transactions.some(isChangeOrigin)) return null;
+  const all = cells(state.doc);
+  if (new Set(all.map(({ node }) => node.attrs.cellId)).size === all.length) return null;
+  const mapped = new Set(
+    cells(before.doc).map(({ pos }) => transactions.reduce((at, tr) => tr.mapping.map(at), pos)),
+  );
+  const taken = new Set(all.filter(({ pos }) => mapped.has(pos)).map(({ node }) => node.attrs.cellId));
+  const { tr } = state;
+  for (const { node, pos } of all) {
+    if (mapped.has(pos)) continue;
+    if (taken.has(node.attrs.cellId)) {
+      const name = freeName(state.doc, node.attrs.name);
+      tr.setNodeMarkup(pos, undefined, { ...node.attrs, cellId: uuidv4(), name });
+    } else taken.add(node.attrs.cellId);
+  }
+  return tr.steps.length ? tr : null;
+}
+
+/** Put a new cell in place of an empty paragraph, or after the block at hand, and go into it. */
+function insertCell(type, wish) {
+  return ({ state, tr, dispatch }) => {
+    const { $from } = tr.selection;
+    const { schema } = state;
+    const cell = schema.nodes[type].createAndFill({ cellId: uuidv4(), name: freeName(tr.doc, wish) });
+    const top = $from.depth ? $from.before(1) : $from.pos;
+    const block = $from.depth ? $from.node(1) : null;
+    const replaces = block?.type.name === "paragraph" && !block.content.size;
+    if (!dispatch) return true;
+    const at = block && !replaces ? top + block.nodeSize : top;
+    if (replaces) tr.replaceWith(top, top + block.nodeSize, cell);
+    else tr.insert(at, cell);
+    tr.setSelection(TextSelection.near(tr.doc.resolve(at + 2))).scrollIntoView();
+    return true;
+  };
+}
+
+export const ChainExtension = Extension.create({
+  name: "chain",
+  priority: 250,
+
+  addOptions() {
+    return { store: null, box: () => document.body, url: "", notebookId: "" };
+  },
+
+  addStorage() {
+    return { menu: null, card: null };
+  },
+
+  onCreate() {
+    this.storage.menu = new PopMenu(this.options.box());
+    this.storage.card = new SourceCard({ box: this.options.box(), url: this.options.url });
+  },
+
+  onDestroy() {
+    this.storage.menu?.destroy();
+    this.storage.card?.destroy();
+  },
+
+  addCommands() {
+    return {
+      insertTextCell: () => insertCell("textCell", "text"),
+      insertPromptCell: () => insertCell("promptCell", "draft"),
+    };
+  },
+
+  addKeyboardShortcuts() {
+    const { store } = this.options;
+    const run = () => {
+      const cell = cellAround(this.editor.state);
+      if (cell?.node.type.name !== "promptCell" || !store.mayRun) return false;
+      store.run([cell.node.attrs.cellId]);
+      return true;
+    };
+    return { "Mod-Enter": run };
+  },
+
+  addInputRules() {
+    const find = WRITTEN;
+    const handler = ({ state, range, match }) => {
+      const found = [...this.options.store.cells.values()].find(({ name }) => name === match[1]);
+      if (!found || state.selection.$from.parent.type.name !== "cellInstruction") return null;
+      const chip = state.schema.nodes.cellReference.create({ cellId: found.id, label: found.name });
+      state.tr.replaceWith(range.from, range.to, chip);
+      return undefined;
+    };
+    return [new InputRule({ find, handler })];
+  },
+
+  addProseMirrorPlugins() {
+    const { editor, options, storage } = this;
+    const { store, box, url, notebookId } = options;
+    const arrived = () => editor.view.dispatch(editor.state.tr.setMeta("addToHistory", false));
+    const picker = new Picker({ url, arrived });
+    store.addEventListener("change", () => picker.forget());
+    const refer = ({ cell, notebook, mode, label }, range) => {
+      const attrs = { cellId: cell, notebookId: notebook || null, mode, label };
+      editor.chain().focus().insertContentAt(range, { type: "cellReference", attrs }).run();
+    };
+    const cellView = (node, view, getPos) =>
+      new CellView({ node, view, editor, getPos, store, menu: () => storage.menu });
+    const chipView = (node) => new ChipView({ node, store, notebookId, card: () => storage.card });
+    return [
+      trigger({
+        name: "references",
+        sign: "{{",
+        within: "cellInstruction",
+        label: () => say("chain_refer"),
+        none: (query) => say("chain_refer_none", { query }),
+        box,
+        items: (query) => picker.items(query),
+        run: refer,
+      }),
+      new Plugin({
+        key: new PluginKey("chain"),
+        appendTransaction: separateCopies,
+        props: { nodeViews: { textCell: cellView, promptCell: cellView, cellReference: chipView } },
+      }),
+    ];
+  },
+});

@@ -1,0 +1,86 @@
+/** What a person sets for a prompt cell, in their words; kept in the cell's `params` as JSON. */
+import { element } from "../editor/elements.js";
+import { say } from "../editor/words.js";
+
+export const LENGTHS = ["short", "medium", "long"];
+const PLAIN = { length: "medium", adventurous: 2, variants: 1 };
+const DARING = 4;
+const VARIANTS = 4;
+
+export function parameters(written) {
+  try {
+    const values = JSON.parse(written || "{}");
+    return { ...PLAIN, ...(values && typeof values === "object" ? values : {}) };
+  } catch {
+    return { ...PLAIN };
+  }
+}
+
+/** Return the nearest valid name (apps.notebooks.chain.references.as_name). */
+export function asName(wish) {
+  const folded = wish
+    .trim()
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "_")
+    .replace(/^_+|_+$/g, "");
+  const name = /^[a-z]/.test(folded) ? folded : `cell_${folded}`.replace(/_+$/, "");
+  return name.slice(0, 41);
+}
+
+/** Return a name that no cell of the document has yet. */
+export function freeName(doc, wish) {
+  const taken = new Set();
+  doc.forEach(({ attrs }) => {
+    if (attrs.cellId) taken.add(attrs.name);
+  });
+  if (!taken.has(wish)) return wish;
+  let number = 2;
+  while (taken.has(`${wish}_${number}`)) number += 1;
+  return `${wish}_${number}`;
+}
+
+function labelled(words, field) {
+  return element("label", { class: "cell-field" }, element("span", {}, words), field);
+}
+
+/** Return the form of a cell's parameters; `change` gets all of them after every choice. */
+export function parameterForm(values, change) {
+  const now = { ...values };
+  const set = (name, value) => {
+    now[name] = value;
+    change({ ...now });
+  };
+  const options = LENGTHS.map((length) =>
+    element("option", { value: length, selected: length === now.length }, say(`chain_length_${length}`)),
+  );
+  const length = element(
+    "select",
+    { class: "control", on: { change: ({ target }) => set("length", target.value) } },
+    ...options,
+  );
+  const number = (name, min, max) =>
+    element("input", {
+      type: "range",
+      class: "cell-range",
+      min,
+      max,
+      step: 1,
+      value: now[name],
+      on: { change: ({ target }) => set(name, Number(target.value)) },
+    });
+  const count = Array.from({ length: VARIANTS }, (_, index) =>
+    element("option", { value: index + 1, selected: index + 1 === now.variants }, String(index + 1)),
+  );
+  const variants = element(
+    "select",
+    { class: "control", on: { change: ({ target }) => set("variants", Number(target.value)) } },
+    ...count,
+  );
+  return element(
+    "div",
+    { class: "cell-fields" },
+    labelled(say("chain_length"), length),
+    labelled(say("chain_adventurous"), number("adventurous", 0, DARING)),
+    labelled(say("chain_variants"), variants),
+  );
+}

@@ -1,0 +1,111 @@
+/** What the chain adds around the text: Update and Stop, the drawn chain, and who wrote what. */
+import { element, icon } from "../editor/elements.js";
+import { say } from "../editor/words.js";
+
+const ORIGINS = "notebook-origins";
+
+export class ChainPage {
+  #stop = new AbortController();
+  #drawn = "";
+
+  constructor({ store, url, root, goTo }) {
+    Object.assign(this, { store, url, root, goTo });
+    const { signal } = this.#stop;
+    this.button = document.querySelector("[data-chain-update]");
+    this.sheet = document.getElementById("chain-sheet");
+    this.draws = document.querySelector("[data-chain-draw]");
+    this.origins = document.querySelector("[data-chain-origins]");
+    this.button.addEventListener("click", () => this.#press(), { signal });
+    this.draws.addEventListener("click", () => this.#open(), { signal });
+    this.sheet.addEventListener("click", (event) => this.#onSheet(event), { signal });
+    this.origins.addEventListener("click", () => this.#showOrigins(!this.#originsShown), { signal });
+    store.addEventListener("change", () => this.draw(), { signal });
+    this.draw();
+  }
+
+  destroy() {
+    this.#stop.abort();
+  }
+
+  get #originsShown() {
+    return this.root.classList.contains(ORIGINS);
+  }
+
+  #showOrigins(shown) {
+    this.root.classList.toggle(ORIGINS, shown);
+    this.origins.setAttribute("aria-pressed", String(shown));
+  }
+
+  async #press() {
+    const { store } = this;
+    this.button.disabled = true;
+    try {
+      await (store.isWriting ? store.stop() : store.run());
+    } finally {
+      this.button.disabled = false;
+      this.button.focus({ preventScroll: true });
+    }
+  }
+
+  #open() {
+    this.sheet.showModal();
+    this.#drawGraph();
+  }
+
+  async #drawGraph() {
+    const body = this.sheet.querySelector("[data-graph]");
+    try {
+      const answer = await fetch(`${this.url}graph/`);
+      if (!answer.ok) return;
+      const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+      body.replaceChildren(...parsed.body.children);
+    } catch {
+      body.replaceChildren(element("p", {}, say("chain_graph_offline")));
+    }
+  }
+
+  #onSheet(event) {
+    const cell = event.target.closest("[data-cell]")?.dataset.cell;
+    if (!cell) return;
+    event.preventDefault();
+    this.sheet.close();
+    this.goTo(cell);
+  }
+
+  draw() {
+    const { store } = this;
+    const hasCells = store.cells.size > 0;
+    const hasPrompts = [...store.cells.values()].some(({ kind }) => kind === "prompt");
+    this.draws.hidden = !hasCells;
+    this.origins.hidden = !(store.ai && hasPrompts);
+    this.#drawButton(hasPrompts);
+    const drawn = JSON.stringify([...store.cells.values()].map(({ id, name, state }) => [id, name, state]));
+    if (drawn !== this.#drawn && this.sheet.open) this.#drawGraph();
+    this.#drawn = drawn;
+  }
+
+  #drawButton(hasPrompts) {
+    const { store, button } = this;
+    const { count, seconds, elsewhere } = store.update;
+    const writing = store.isWriting;
+    button.hidden = !(store.mayRun && hasPrompts && (writing || count));
+    const words = writing ? this.#writingWords() : say("chain_update", { count });
+    const shown = writing ? "square" : "sparkles";
+    const told = JSON.stringify([words, shown]);
+    if (told !== button.dataset.told) {
+      button.dataset.told = told;
+      button.replaceChildren(icon(shown, "icon-sm"), element("span", {}, words));
+    }
+    const estimate = say("chain_estimate", { seconds: Math.max(1, Math.round(seconds)) });
+    const more = elsewhere ? ` ${say("chain_elsewhere", { count: elsewhere })}` : "";
+    button.title = writing ? say("chain_stop_hint") : estimate + more;
+    button.classList.toggle("btn-primary", !writing);
+  }
+
+  #writingWords() {
+    const { store } = this;
+    if (store.isStopping) return say("chain_stopping");
+    if (store.position) return say("chain_in_line", { position: store.position });
+    return say("chain_stop");
+  }
+}

@@ -1,0 +1,54 @@
+/** What `{{` offers: the cells that the person may refer to, asked of the server while they type. */
+const KEPT = 40; // questions
+
+export class Picker {
+  #answers = new Map();
+  #asking = new Set();
+
+  constructor({ url, arrived }) {
+    Object.assign(this, { url, arrived });
+  }
+
+  /** Return the known answer to a query, or that of the words before it, and ask. */
+  items(query) {
+    const wanted = query.trim().toLowerCase();
+    this.#ask(wanted);
+    for (let length = wanted.length; length >= 0; length -= 1) {
+      const known = this.#answers.get(wanted.slice(0, length));
+      if (known) return known.filter(({ search }) => search.includes(wanted));
+    }
+    return [];
+  }
+
+  /** Forget: names have changed. */
+  forget() {
+    this.#answers.clear();
+  }
+
+  async #ask(query) {
+    if (this.#answers.has(query) || this.#asking.has(query)) return;
+    this.#asking.add(query);
+    try {
+      const headers = { Accept: "application/json" };
+      const answer = await fetch(`${this.url}pick/?${new URLSearchParams({ q: query })}`, { headers });
+      if (!answer.ok) return;
+      const { cells } = await answer.json();
+      if (this.#answers.size >= KEPT) this.#answers.clear();
+      this.#answers.set(query, cells.map(asItem));
+      this.arrived();
+    } catch {
+      // offline: names of this notebook can still be written in braces
+    } finally {
+      this.#asking.delete(query);
+    }
+  }
+}
+
+function asItem(choice) {
+  return {
+    ...choice,
+    icon: choice.notebook ? "notebook-text" : "tag",
+    hint: choice.preview || choice.title,
+    search: `${choice.label} ${choice.title}`.toLowerCase(),
+  };
+}

@@ -1,0 +1,105 @@
+/** What stands under a cell's text while and after a model writes: words arriving, variants, a proposal, a failure. */
+import { element, icon } from "../editor/elements.js";
+import { say } from "../editor/words.js";
+
+function button(shown, words, press, more = "") {
+  const on = { click: press };
+  return element(
+    "button",
+    { type: "button", class: `btn btn-xs ${more}`, on },
+    icon(shown, "icon-sm"),
+    words,
+  );
+}
+
+function paragraphs(text) {
+  const lines = text.split("\n").filter((line) => line.trim());
+  return lines.map((line) => element("p", {}, line));
+}
+
+/** Return the words that are arriving, one block for each variant. */
+export function arriving({ status, texts }) {
+  const many = texts.length > 1;
+  const waits = status === "queued" || status === "running";
+  const blocks = texts.map((text, index) => {
+    const title = many ? [element("h4", {}, say("chain_variant", { number: index + 1 }))] : [];
+    const pulse = element("span", { class: "cell-pulse", "aria-hidden": "true" });
+    const words = text ? paragraphs(text) : [element("p", { class: "cell-waits" }, say("chain_begins"))];
+    words.at(-1).append(pulse);
+    return element("div", { class: many ? "cell-card" : "cell-arriving" }, ...title, ...words);
+  });
+  const shown = { class: many ? "cell-fan" : "cell-overlay", "aria-live": "off", "data-waits": waits };
+  return element("div", shown, ...blocks);
+}
+
+/** Return the variants side by side: arrow keys go along, Enter adopts. */
+export function fan(waiting, { mayEdit, adopt, dismiss }) {
+  const cards = waiting.map(({ output, variant, text }) =>
+    element(
+      "div",
+      {
+        class: "cell-card",
+        role: "option",
+        tabindex: variant === waiting[0].variant ? 0 : -1,
+        "aria-label": say("chain_variant", { number: variant + 1 }),
+        on: { dblclick: () => mayEdit && adopt(output) },
+        "data-output": output,
+      },
+      element("h4", {}, say("chain_variant", { number: variant + 1 })),
+      ...paragraphs(text),
+      ...(mayEdit ? [button("check", say("chain_use"), () => adopt(output), "btn-quiet")] : []),
+    ),
+  );
+  const onKey = (event) => {
+    const at = cards.indexOf(document.activeElement);
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (at < 0 || !(step || event.key === "Enter")) return;
+    event.preventDefault();
+    if (step) cards[(at + step + cards.length) % cards.length].focus();
+    else if (mayEdit) adopt(cards[at].dataset.output);
+  };
+  const list = element(
+    "div",
+    { class: "cell-fan", role: "listbox", "aria-label": say("chain_choose"), on: { keydown: onKey } },
+    ...cards,
+  );
+  const away = () => Promise.all(waiting.map(({ output }) => dismiss(output)));
+  const foot = mayEdit ? [button("x", say("chain_keep_text"), away, "btn-quiet")] : [];
+  return element("div", { class: "cell-choice" }, element("p", {}, say("chain_choose")), list, ...foot);
+}
+
+/** Return a proposal beside the text that people wrote: what would go, what would come. */
+export function proposal({ output, changes, text }, { mayEdit, adopt, dismiss }) {
+  const tags = { same: "span", gone: "del", new: "ins" };
+  const words = changes.length
+    ? changes.map(([kind, piece]) => element(tags[kind], {}, piece))
+    : paragraphs(text);
+  const buttons = [
+    button("check", say("chain_use"), () => adopt(output), "btn-primary"),
+    button("x", say("chain_keep_text"), () => dismiss(output), "btn-quiet"),
+  ];
+  return element(
+    "div",
+    { class: "cell-proposal", role: "group", "aria-label": say("chain_proposal") },
+    element("p", { class: "cell-note" }, icon("sparkles", "icon-sm"), say("chain_proposal")),
+    element("div", { class: "cell-diff" }, ...words),
+    ...(mayEdit ? [element("div", { class: "cell-buttons" }, ...buttons)] : []),
+  );
+}
+
+/** Return why nothing was written, with a way on. */
+export function failure(reason, { mayRun, again }) {
+  const retry = mayRun ? [button("refresh-cw", say("chain_again"), again, "btn-quiet")] : [];
+  return element(
+    "div",
+    { class: "cell-failure", role: "alert" },
+    icon("circle-alert", "icon-sm"),
+    element("p", {}, reason),
+    ...retry,
+  );
+}
+
+export function problems(list) {
+  const rows = list.map(({ words }) => element("li", {}, icon("triangle-alert", "icon-sm"), words));
+  return element("ul", { class: "cell-problems" }, ...rows);
+}
