@@ -5,19 +5,27 @@ stage that ends halfway is claimed again by somebody else and goes on from its c
 """
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillBusy
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.utils import timezone
 
 from apps.catalog import services as catalog
 from apps.catalog.models import Deployment
-from apps.inference import failures, graph, host, prompts, selectors, stops, transitions, wake
+from apps.inference import (
+    failures,
+    graph,
+    host,
+    owners,
+    prompts,
+    selectors,
+    stops,
+    transitions,
+    wake,
+)
 from apps.inference.conf import tempo
 from apps.inference.failures import Failure
 from apps.inference.faults import faultpoint
@@ -37,7 +45,7 @@ def run_stage(*, run_id: str, pool: str) -> None:
     """Write the run's next stage of the pool; doing it twice is the same as doing it once."""
     if stops.draining.is_set():
         return
-    owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid4().hex[:12]}"
+    owner = owners.mine()
     faultpoint("before_claim")
     steps = transitions.claim(run_id=run_id, pool=pool, owner=owner, now=timezone.now())
     if steps:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from apps.inference import wake
+from apps.inference.conf import tempo
 from apps.inference.faults import faultpoint
 from apps.inference.models import Delivery, OutboxRow, Run
 from apps.inference.specs import Subject
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 TRIES = 12  # with the pauses between them, about two hours
 PAUSE_LIMIT_S = 1800.0
-HANDLING_S = 60.0  # a consumer that takes longer may be called a second time
 
 _consumers: dict[str, str] = {}
 
@@ -87,15 +87,17 @@ def _open_deliveries(limit: int) -> list[Delivery]:
 
 
 def _take(delivery: Delivery, now: datetime) -> bool:
-    """Keep others away for a while; False when somebody else was first or a pause is on."""
-    pause = min(2.0**delivery.tries, PAUSE_LIMIT_S)
+    """Keep others away while we hand it over; False when somebody was first or a pause is on.
+
+    A consumer that takes longer than a lease lasts may be called a second time.
+    """
     taken = Delivery.objects.filter(
         pk=delivery.pk,
         not_before__lte=now,
         tries=delivery.tries,
         delivered_at__isnull=True,
         given_up_at__isnull=True,
-    ).update(tries=delivery.tries + 1, not_before=now + timedelta(seconds=HANDLING_S + pause))
+    ).update(tries=delivery.tries + 1, not_before=now + timedelta(seconds=tempo().lease_s))
     return taken == 1
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from apps.inference import admission, outbox, transitions, wake
+from apps.inference import admission, outbox, owners, transitions, wake
 from apps.inference.conf import tempo
 from apps.inference.models import STEP_HELD, STEP_OVER, Run, RunStatus, StepRun, StepStatus
 
@@ -26,7 +26,10 @@ class Report:
 def reconcile(now: datetime | None = None) -> Report:
     """Take back silent steps, close and admit runs, call workers again, deliver the outbox."""
     now = now or timezone.now()
-    expired = sum(transitions.expire(run_id=run, now=now) for run in _with_silent_steps(now))
+    gone = owners.gone(_owners())
+    expired = sum(
+        transitions.expire(run_id=run, now=now, gone=gone) for run in _to_take_back(now, gone)
+    )
     closed = sum(transitions.settle(run_id=run, now=now) for run in _with_ended_steps())
     waiting = Run.objects.filter(status=RunStatus.QUEUED)
     organizations = set(waiting.values_list("organization", flat=True))
@@ -41,8 +44,14 @@ def reconcile(now: datetime | None = None) -> Report:
     )
 
 
-def _with_silent_steps(now: datetime) -> list[UUID]:
-    silent = StepRun.objects.filter(status__in=STEP_HELD, lease_until__lt=now)
+def _owners() -> set[str]:
+    held = StepRun.objects.filter(status__in=STEP_HELD)
+    return set(held.values_list("lease_owner", flat=True))
+
+
+def _to_take_back(now: datetime, gone: set[str]) -> list[UUID]:
+    is_silent = Q(lease_until__lt=now) | Q(lease_owner__in=gone)
+    silent = StepRun.objects.filter(is_silent, status__in=STEP_HELD)
     return sorted(set(silent.values_list("run", flat=True)))
 
 

@@ -5,7 +5,9 @@ Whoever calls names the queue (wake.py): a pool's own for a stage, the default o
 
 from celery import shared_task
 
-from apps.inference import execution, outbox, reconciler
+from apps.inference import drain, execution, outbox, reconciler
+
+drain.register()
 
 
 @shared_task(acks_late=True)

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from apps.inference import admission, events, failures, graph, outbox, wake
@@ -238,16 +238,18 @@ def request_cancel(*, run_id: UUID | str, now: datetime) -> bool:
 
 
 @transaction.atomic
-def expire(*, run_id: UUID | str, now: datetime) -> int:
-    """Take steps back whose worker has not spoken for too long; return how many.
+def expire(*, run_id: UUID | str, now: datetime, gone: Iterable[str] = ()) -> int:
+    """Take steps back whose worker has not spoken for too long, or is known to be gone.
 
-    A death counts only against steps that the worker could be at: those whose sources were done.
+    Returns how many. A death counts only against steps that the worker could be at: those whose
+    sources were done.
     """
     run = _locked(run_id)
     if run is None:
         return 0
     steps = list(run.steps.all())
-    silent = run.steps.filter(status__in=STEP_HELD, lease_until__lt=now)
+    is_silent = Q(lease_until__lt=now) | Q(lease_owner__in=list(gone))
+    silent = run.steps.filter(is_silent, status__in=STEP_HELD)
     ids = set(_lock_steps(silent))
     done = {step.key for step in steps if step.status in {"succeeded", "cached"}}
     for step in steps:

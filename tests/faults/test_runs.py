@@ -1,0 +1,218 @@
+"""Workers die at the worst moments; Redis forgets everything. One output per step, and every run ends."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_client
+
+from apps.inference.faults import POINTS
+from tests import servers
+from tests.faults.arming import Armed
+
+SETTINGS = "tests.faults.settings"
+END_S = 40.0  # for a run that is interrupted once; the lease in these tests is 1.5 s
+
+
+class Driver:
+    """Starts and watches runs in a process of its own, with the servers' settings."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.driver"],
+            cwd=servers.ROOT,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        """Send a command and return its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def wait_for_end(self, run: str) -> dict[str, Any]:
+        """Return the state once the run is over and everyone was told."""
+        deadline = time.monotonic() + END_S
+        while True:
+            state: dict[str, Any] = self.ask("state", run=run)
+            is_told = state["end_told"] and not state["undelivered"]
+            if state["status"] not in {"queued", "running"} and is_told:
+                return state
+            assert time.monotonic() < deadline, f"the run does not end: {state}"
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Keeper(threading.Thread):
+    """Starts a process again whenever it has died, as a service manager does."""
+
+    def __init__(self, child: servers.Child) -> None:
+        super().__init__(daemon=True)
+        self.child = child
+        self.deaths = 0
+        self._ended = threading.Event()
+        child.start()
+
+    def run(self) -> None:
+        while not self._ended.wait(0.05):
+            if not self.child.is_running:
+                self.deaths += 1
+                servers.Child.start(self.child)
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join(5)
+        self.child.kill()
+
+
+class Place:
+    """Servers with runs on them."""
+
+    def __init__(self, driver: Driver, armed: Armed, keepers: list[Keeper]) -> None:
+        self.driver, self.armed, self.keepers = driver, armed, keepers
+        self._number = 0
+        self.expected = self.write()["texts"]
+
+    def begin(self) -> str:
+        self._number += 1
+        return str(self.driver.ask("begin", number=self._number))
+
+    def write(self) -> dict[str, Any]:
+        return self.driver.wait_for_end(self.begin())
+
+    def write_with_death(self, point: str, *, skip: int = 0) -> None:
+        """Let a worker die at the point, and check everything once the run has ended."""
+        self.armed.arm(point, skip=skip)
+        run = self.begin()
+        servers.wait_until(lambda: self.armed.has_struck, f"a death {point}", END_S)
+        self.check(self.driver.wait_for_end(run))
+
+    def check(self, state: dict[str, Any]) -> None:
+        assert state["status"] == "succeeded", state
+        assert state["texts"] == self.expected
+        assert state["held"] == 0
+        assert state["untold"] == []
+
+
+@contextmanager
+def production() -> Iterator[tuple[Place, servers.Redis]]:
+    """Yield workers on PostgreSQL and Redis of our own."""
+    with servers.temporary_folder() as folder, servers.postgres_and_redis() as (postgres, redis):
+        (folder / "data").mkdir()
+        env = servers.environment(
+            folder / "data",
+            DJANGO_SETTINGS_MODULE=SETTINGS,
+            SECRET_KEY="for-the-servers-of-one-test-0123456789-abcdefghijklm",
+            DATABASE_URL=postgres.url,
+            REDIS_URL=redis.url(0),
+            CHANNEL_REDIS_URL=redis.url(1),
+            CACHE_REDIS_URL=redis.url(2),
+            CELERY_SKIP_CHECKS="1",  # they take longer than all else in a worker's start
+            LOG_LEVEL="ERROR",
+        )
+        migrate(env)
+        driver = Driver(env)
+        driver.ask("prepare")
+        keepers = [Keeper(worker(folder, env, number)) for number in range(2)]
+        for keeper in keepers:
+            keeper.start()
+        try:
+            yield Place(driver, Armed(folder / "data" / "armed"), keepers), redis
+        finally:
+            for keeper in keepers:
+                keeper.end()
+            driver.close()
+
+
+def migrate(env: dict[str, str]) -> None:
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, cwd=servers.ROOT, env=env, check=True)
+
+
+def worker(folder: Path, env: dict[str, str], number: int) -> servers.Child:
+    celery = [sys.executable, "-m", "celery", "-A", "inferencecloud", "worker", "--beat"]
+    flags = ["--pool", "threads", "--concurrency", "3", "--loglevel", "warning"]
+    schedule = ["--schedule", str(folder / f"beat{number}"), "--hostname", f"w{number}@here"]
+    return servers.Child([*celery, *flags, *schedule], log=folder / f"worker{number}.log", env=env)
+
+
+@contextmanager
+def embedded() -> Iterator[Place]:
+    """Yield the single process on SQLite."""
+    with servers.temporary_folder() as folder:
+        data = folder / "data"
+        web = servers.embedded(data, DJANGO_SETTINGS_MODULE=SETTINGS, DEMO="false")
+        assert web.env is not None
+        keeper = Keeper(web)
+        driver = Driver(web.env)
+        driver.ask("prepare")
+        keeper.start()
+        try:
+            yield Place(driver, Armed(data / "armed"), [keeper])
+        finally:
+            keeper.end()
+            driver.close()
+
+
+@pytest.mark.timeout(400)
+def test_a_worker_may_die_at_any_of_twelve_points() -> None:
+    assert len(POINTS) == 12
+    with production() as (place, redis):
+        for point in POINTS:
+            place.write_with_death(point)
+        forgetful(place, redis)
+
+
+def forgetful(place: Place, redis: servers.Redis) -> None:
+    """Flush Redis again and again while runs go on."""
+    runs = [place.begin() for _ in range(4)]
+    with redis_client.Redis(port=redis.port) as client:
+        for _ in range(5):
+            client.flushall()
+            time.sleep(0.1)
+    for run in runs:
+        place.check(place.driver.wait_for_end(run))
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("points", [("after_first_token", "inside_commit", "after_delivery")])
+def test_the_single_process_may_die_too(points: tuple[str, ...]) -> None:
+    with embedded() as place:
+        for point in points:
+            place.write_with_death(point)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(7200)
+def test_a_hundred_deaths_at_each_point() -> None:
+    with production() as (place, redis):
+        for number in range(int(os.environ.get("PROVE_DEATHS", "100"))):
+            for point in POINTS:
+                place.write_with_death(point, skip=number % 2 if "commit" in point else 0)
+            forgetful(place, redis)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(7200)
+def test_a_hundred_deaths_of_the_single_process_at_each_point() -> None:
+    with embedded() as place:
+        for _ in range(int(os.environ.get("PROVE_DEATHS", "100"))):
+            for point in POINTS:
+                place.write_with_death(point)
