@@ -34,6 +34,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--stop-at", type=int, default=None, help="checkpoint at this step and end"
         )
+        parser.add_argument(
+            "--checkpoint-every", type=float, default=None, help="seconds (default 120)"
+        )
         parser.add_argument("--fresh", action="store_true", help="forget an earlier checkpoint")
         parser.add_argument(
             "--compile", action="store_true", help="faster after a minute; needs a C++ compiler"
@@ -55,6 +58,7 @@ class Command(BaseCommand):
             stop_at=options["stop_at"],
             fresh=options["fresh"],
             compiled=options["compile"],
+            checkpoint_every_s=options["checkpoint_every"],
         )
         try:
             command.carry_out(order, say=self.stdout.write)
