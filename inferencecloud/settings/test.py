@@ -18,3 +18,4 @@ ALLOWED_HOSTS = ["*"]
 AXES_ENABLED = False
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 INFERENCE_ENGINE = "apps.inference.host.scripted_engine"
+WHITENOISE_AUTOREFRESH = True  # or every test client walks through all static files first
