@@ -93,35 +93,33 @@ class Listing:
 
 def notebooks_listed(user: User, organization: Organization, wanted: Wanted) -> Listing:
     """Return the page of notebooks that the person asked for."""
-    visible = selectors.visible_notebooks(user, organization).alive()
+    reach = selectors.reach_of(user, organization)
+    visible = reach.visible().alive()
     workspaces = Workspace.objects.filter(pk__in=visible.values("workspace"))
     found = _narrowed(visible, user, wanted)
     if wanted.whose == Whose.SHARED:
-        granted = selectors.granted_notebooks(user, organization)
-        found = found.filter(pk__in=granted).exclude(owner=user)
+        found = found.filter(pk__in=reach.granted()).exclude(owner=user)
     page = Paginator(_ordered(found, wanted), PAGE_SIZE).get_page(wanted.page)
     return Listing(
         wanted=wanted,
         page=page,
-        rows=_rows(user, organization, page.object_list),
+        rows=_rows(reach, page.object_list),
         workspaces=list(workspaces.select_related("division")),
-        writable=list(selectors.workspaces_to_write_in(user, organization)),
+        writable=list(reach.writable()),
     )
 
 
 def trash_listed(user: User, organization: Organization, number: int) -> Listing:
     """Return a page of the trash: what the person could open, the latest first."""
-    visible = selectors.visible_notebooks(user, organization).trashed()
-    thrown = visible.select_related("workspace", "owner", "trashed_by").order_by("-trashed_at")
-    page = Paginator(thrown, PAGE_SIZE).get_page(number)
-    return Listing(
-        wanted=Wanted(page=number), page=page, rows=_rows(user, organization, page.object_list)
+    reach = selectors.reach_of(user, organization)
+    thrown = (
+        reach.visible()
+        .trashed()
+        .select_related("workspace", "owner", "trashed_by")
+        .order_by("-trashed_at")
     )
-
-
-def row_of(user: User, notebook: Notebook) -> Row:
-    """Return the one row of a notebook."""
-    return Row(notebook=notebook, level=selectors.level_of(user, notebook))
+    page = Paginator(thrown, PAGE_SIZE).get_page(number)
+    return Listing(wanted=Wanted(page=number), page=page, rows=_rows(reach, page.object_list))
 
 
 def _narrowed(
@@ -146,9 +144,9 @@ def _ordered(notebooks: QuerySet[Notebook], wanted: Wanted) -> QuerySet[Notebook
     return notebooks.order_by(F("opened_at").desc(nulls_last=True), "-edited_at", "-pk")
 
 
-def _rows(user: User, organization: Organization, notebooks: Iterable[Notebook]) -> list[Row]:
+def _rows(reach: selectors.Reach, notebooks: Iterable[Notebook]) -> list[Row]:
     listed = list(notebooks)
-    levels = selectors.levels_of(user, organization, listed)
+    levels = reach.levels(listed)
     return [
         Row(
             notebook=notebook,

@@ -1,7 +1,7 @@
 """The gate to a notebook. Everything that touches one - page, update, socket, image - passes here.
 
-`level_of` answers for one notebook, `levels_of` for a page of them, `visible_notebooks` as a query;
-a test walks every role, audience and grant and holds the three to one answer.
+`level_of` answers for one notebook, `Reach` for a page of them; a test walks every role, audience and
+grant and holds both, and the query of what is visible, to one answer.
 """
 
 import uuid
@@ -66,27 +66,6 @@ def level_of(user: User, notebook: Notebook) -> Level:
     return max(_role_level(user, notebook), _granted_level(user, notebook))
 
 
-def levels_of(
-    user: User, organization: Organization, notebooks: Iterable[Notebook]
-) -> dict[uuid.UUID, Level]:
-    """Return the person's level on each notebook of the organization, in a constant count of queries."""
-    roles = roles_by_workspace(user, organization)
-    listed = list(notebooks)
-    held = ShareGrant.objects.filter(_held_by(user, organization.pk), notebook__in=listed)
-    granted: dict[uuid.UUID, int] = {}
-    for pk, level in held.values_list("notebook", "level"):
-        granted[pk] = max(level, granted.get(pk, 0))
-    levels = {}
-    for notebook in listed:
-        role = _level_by_roles(roles.get(notebook.workspace_id, frozenset()))
-        if notebook.owner_id == user.pk:
-            role = Level.MANAGE
-        elif notebook.audience == Notebook.Audience.PRIVATE and role < Level.MANAGE:
-            role = Level.NONE
-        levels[notebook.pk] = max(role, Level(granted.get(notebook.pk, 0)))
-    return levels
-
-
 def may_hand_over(user: User, notebook: Notebook) -> bool:
     """Say whether the person decides who owns the notebook: the owner, and who manages by role."""
     return notebook.owner_id == user.pk or _role_level(user, notebook) >= Level.MANAGE
@@ -94,58 +73,121 @@ def may_hand_over(user: User, notebook: Notebook) -> bool:
 
 def visible_notebooks(user: User, organization: Organization) -> NotebookQuerySet:
     """Return the notebooks of the organization that the person may open, the trash included."""
-    if not user.is_authenticated or not user.is_active:
-        return Notebook.objects.none()
-    if not Membership.objects.filter(user=user, organization=organization).exists():
-        return Notebook.objects.none()
-    levels = {
-        workspace: _level_by_roles(roles)
-        for workspace, roles in roles_by_workspace(user, organization).items()
-    }
-    reads = [workspace for workspace, level in levels.items() if level >= Level.VIEW]
-    manages = [workspace for workspace, level in levels.items() if level >= Level.MANAGE]
-    return Notebook.objects.filter(organization=organization).filter(
-        Q(owner=user)
-        | Q(pk__in=granted_notebooks(user, organization))
-        | Q(audience=Notebook.Audience.WORKSPACE, workspace__in=reads)
-        | Q(workspace__in=manages)
-    )
-
-
-def granted_notebooks(user: User, organization: Organization) -> QuerySet[ShareGrant, object]:
-    """Return the ids of the notebooks on which a grant in force reaches the person."""
-    return ShareGrant.objects.filter(_held_by(user, organization.pk)).values_list("notebook")
-
-
-def roles_by_workspace(user: User, organization: Organization) -> dict[uuid.UUID, frozenset[str]]:
-    """Return the person's roles in each workspace of the organization, in three queries."""
-    whole: set[str] = set()
-    in_division: dict[uuid.UUID | None, set[str]] = {}
-    in_workspace: dict[uuid.UUID, set[str]] = {}
-    for held in Membership.objects.filter(user=user, organization=organization):
-        if held.workspace_id:
-            in_workspace.setdefault(held.workspace_id, set()).add(held.role)
-        elif held.division_id:
-            in_division.setdefault(held.division_id, set()).add(held.role)
-        else:
-            whole.add(held.role)
-    parents = dict(organization.divisions.values_list("pk", "parent"))
-    roles = {}
-    for workspace, division in organization.workspaces.values_list("pk", "division"):
-        found = whole | in_workspace.get(workspace, set())
-        at: uuid.UUID | None = division
-        while at is not None:
-            found |= in_division.get(at, set())
-            at = parents.get(at)
-        roles[workspace] = frozenset(found)
-    return roles
+    return reach_of(user, organization).visible()
 
 
 def workspaces_to_write_in(user: User, organization: Organization) -> QuerySet[Workspace]:
     """Return the workspaces in which the person may create a notebook."""
-    roles = roles_by_workspace(user, organization)
-    allowed = [pk for pk, held in roles.items() if not held.isdisjoint(CREATORS)]
-    return Workspace.objects.filter(pk__in=allowed, archived_at=None).select_related("division")
+    return reach_of(user, organization).writable()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far a person's roles reach in one organization: read once, asked as often as a page needs."""
+
+    user: User
+    organization: Organization
+    roles: dict[uuid.UUID, frozenset[str]]  # by workspace; none at all for who does not belong
+    divisions: frozenset[uuid.UUID]  # that the person works in, with those above them
+    is_member: bool
+
+    def visible(self) -> NotebookQuerySet:
+        """Return the notebooks that the person may open, the trash included."""
+        if not self.is_member:
+            return Notebook.objects.none()
+        levels = {workspace: _level_by_roles(held) for workspace, held in self.roles.items()}
+        reads = [workspace for workspace, level in levels.items() if level >= Level.VIEW]
+        manages = [workspace for workspace, level in levels.items() if level >= Level.MANAGE]
+        return Notebook.objects.filter(organization=self.organization).filter(
+            Q(owner=self.user)
+            | Q(pk__in=self.granted())
+            | Q(audience=Notebook.Audience.WORKSPACE, workspace__in=reads)
+            | Q(workspace__in=manages)
+        )
+
+    def granted(self) -> QuerySet[ShareGrant, object]:
+        """Return the ids of the notebooks on which a grant in force reaches the person."""
+        return self._grants().values_list("notebook")
+
+    def writable(self) -> QuerySet[Workspace]:
+        """Return the workspaces in which the person may create a notebook."""
+        allowed = [pk for pk, held in self.roles.items() if not held.isdisjoint(CREATORS)]
+        found = Workspace.objects.filter(pk__in=allowed, archived_at=None)
+        return found.select_related("division")
+
+    def levels(self, notebooks: Iterable[Notebook]) -> dict[uuid.UUID, Level]:
+        """Return the person's level on each of these notebooks of the organization, in one query."""
+        listed = list(notebooks)
+        if not self.is_member:
+            return dict.fromkeys((notebook.pk for notebook in listed), Level.NONE)
+        held = self._grants().filter(notebook__in=listed).values_list("notebook", "level")
+        granted: dict[uuid.UUID, Level] = {}
+        for pk, level in held:
+            granted[pk] = max(Level(level), granted.get(pk, Level.NONE))
+        return {
+            notebook.pk: max(self._own_level(notebook), granted.get(notebook.pk, Level.NONE))
+            for notebook in listed
+        }
+
+    def _own_level(self, notebook: Notebook) -> Level:
+        """Return what ownership and roles give."""
+        if notebook.owner_id == self.user.pk:
+            return Level.MANAGE
+        level = _level_by_roles(self.roles.get(notebook.workspace_id, frozenset()))
+        is_private = notebook.audience == Notebook.Audience.PRIVATE
+        return Level.NONE if is_private and level < Level.MANAGE else level
+
+    def _grants(self) -> QuerySet[ShareGrant]:
+        return ShareGrant.objects.filter(_in_force(), self._holder())
+
+    def _holder(self) -> Q:
+        return Q(user=self.user) | Q(division__in=self.divisions)
+
+
+def reach_of(user: User, organization: Organization) -> Reach:
+    """Return how far the person's roles reach in the organization, in three queries."""
+    memberships: list[Membership] = []
+    if user.is_authenticated and user.is_active:
+        memberships = list(Membership.objects.filter(user=user, organization=organization))
+    parents = dict(organization.divisions.values_list("pk", "parent"))
+    homes = dict(organization.workspaces.values_list("pk", "division"))
+    above = {division: _upwards(division, parents) for division in parents}
+    worked_in = [_home(held, homes) for held in memberships]
+    return Reach(
+        user=user,
+        organization=organization,
+        roles={
+            workspace: frozenset(
+                held.role for held in memberships if _covers(held, workspace, above[division])
+            )
+            for workspace, division in homes.items()
+        },
+        divisions=frozenset(pk for home in worked_in if home for pk in above[home]),
+        is_member=bool(memberships),
+    )
+
+
+def _home(held: Membership, homes: dict[uuid.UUID, uuid.UUID]) -> uuid.UUID | None:
+    """Return the division that the person works in by this membership."""
+    return homes.get(held.workspace_id) if held.workspace_id else held.division_id
+
+
+def _covers(held: Membership, workspace: uuid.UUID, divisions: frozenset[uuid.UUID]) -> bool:
+    """Say whether the role holds in the workspace, which lies in these divisions."""
+    if held.workspace_id:
+        return held.workspace_id == workspace
+    return held.division_id is None or held.division_id in divisions
+
+
+def _upwards(
+    division: uuid.UUID, parents: dict[uuid.UUID, uuid.UUID | None]
+) -> frozenset[uuid.UUID]:
+    found = set()
+    at: uuid.UUID | None = division
+    while at is not None:
+        found.add(at)
+        at = parents.get(at)
+    return frozenset(found)
 
 
 def document_state(document: Document) -> bytes:
@@ -173,10 +215,13 @@ def _granted_level(user: User, notebook: Notebook) -> Level:
     return Level(max(grants.values_list("level", flat=True), default=Level.NONE))
 
 
+def _in_force() -> Q:
+    return Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+
+
 def _held_by(user: User, organization: uuid.UUID) -> Q:
     """Return the filter for grants in force that the person holds, directly or by a division."""
-    in_force = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
-    return in_force & (Q(user=user) | Q(division__in=_divisions_of(user, organization)))
+    return _in_force() & (Q(user=user) | Q(division__in=_divisions_of(user, organization)))
 
 
 def _divisions_of(user: User, organization: uuid.UUID) -> set[uuid.UUID]:
