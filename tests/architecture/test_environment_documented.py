@@ -1,0 +1,33 @@
+"""Every key that settings read from the environment is described, and nothing else is."""
+
+import re
+from pathlib import Path
+
+DOCUMENT = Path("docs/configuration.md")
+READ = re.compile(r"\benv(?:\.[a-z_]+)?\(\s*\"([A-Z][A-Z0-9_]*)\"")
+READ_ELSEWHERE = re.compile(r"os\.environ(?:\.get)?[\[(]\s*\"([A-Z][A-Z0-9_]*)\"")
+DESCRIBED = re.compile(r"^\|\s*`([A-Z][A-Z0-9_]*)`", re.MULTILINE)
+
+
+def _read() -> set[str]:
+    settings = "\n".join(file.read_text() for file in Path("inferencecloud/settings").glob("*.py"))
+    return set(READ.findall(settings))
+
+
+def test_settings_read_keys_at_all() -> None:
+    assert {"DATABASE_URL", "DATA_DIR", "SECRET_KEY"} <= _read()
+
+
+def test_every_key_is_described() -> None:
+    assert _read() <= set(DESCRIBED.findall(DOCUMENT.read_text()))
+
+
+def test_no_app_reads_the_environment_by_itself() -> None:
+    found = {
+        str(file): keys
+        for folder in ("apps", "inferencecloud")
+        for file in Path(folder).rglob("*.py")
+        if (keys := set(READ_ELSEWHERE.findall(file.read_text())))
+    }
+    described = set(DESCRIBED.findall(DOCUMENT.read_text()))
+    assert {file: keys - described for file, keys in found.items() if keys - described} == {}
