@@ -1,0 +1,70 @@
+"""What a person does in an open notebook, and what can be seen of it."""
+
+import re
+from itertools import count
+
+from playwright.sync_api import Locator, Page, expect
+
+PLAN = "Finch One: launch plan"  # mara and tomas write in it
+COPY = "Finch One: LinkedIn and newsletter"  # tomas owns it and shares it with mara
+_numbers = count(1)
+
+# The text without the carets of others, which stand between its letters.
+TEXT = """() => {
+  const copy = document.querySelector(".ProseMirror").cloneNode(true);
+  for (const caret of copy.querySelectorAll(".caret, .ProseMirror-widget")) caret.remove();
+  return [...copy.children].map((block) => block.textContent).join("\\n");
+}"""
+
+
+def text_of(page: Page) -> str:
+    """Return what the page shows of the document."""
+    text: str = page.evaluate(TEXT)
+    return text
+
+
+def marker() -> str:
+    """Return a word that no other test writes."""
+    return f"mark{next(_numbers)}x"
+
+
+def wait_until_saved(page: Page) -> None:
+    """Wait for the page to say that everything is stored."""
+    expect(page.locator("[data-save-state][data-kind=saved]")).to_be_visible()
+
+
+def open_editor(page: Page) -> Locator:
+    """Wait until the notebook can be written in; return the editor."""
+    editor = page.locator(".ProseMirror[contenteditable=true]")
+    expect(editor).to_be_visible()
+    wait_until_saved(page)
+    return editor
+
+
+def begin_paragraph(page: Page, words: str) -> None:
+    """Write a new paragraph at the end of the document."""
+    open_editor(page).press("Control+End")
+    page.keyboard.press("Enter")
+    page.keyboard.type(words)
+
+
+def go_to_end_of(page: Page, words: str) -> None:
+    """Put the caret behind the paragraph that holds the words."""
+    paragraph = page.locator(".ProseMirror p", has_text=words)
+    expect(paragraph).to_be_visible()
+    paragraph.click()
+    page.keyboard.press("End")
+
+
+def wait_for_words(page: Page, *words: str) -> None:
+    """Wait until the page shows all of the words."""
+    for each in words:
+        expect(page.locator(".ProseMirror")).to_contain_text(re.compile(re.escape(each)))
+
+
+def wait_until_equal(*pages: Page) -> str:
+    """Wait until all pages show one text; return it."""
+    first, *others = pages
+    for page in others:
+        page.wait_for_function(f"(wanted) => ({TEXT})() === wanted", arg=text_of(first))
+    return text_of(first)
