@@ -17,7 +17,8 @@ from tests.organizations.fixtures import SignedIn
 OURS = [model for model in apps.get_models() if model.__module__.startswith("apps.")]
 IMMUTABLE = [AuditEvent, DocUpdate]
 SECRET = {
-    "secret_sha256", "link_sha256", "session_key", "data.secret", "payload", "state", "key",
+    "secret_sha256", "link_sha256", "session_key", "payload", "state", "text", "spec", "before", "file",
+    "messages", "prompt", "token_ids",
 }  # fmt: skip
 
 
