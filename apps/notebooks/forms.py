@@ -98,6 +98,8 @@ class ShareForm(LevelForm):
     def clean(self) -> dict[str, Any]:
         """Find whom the form means."""
         cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
         matches: list[User | Division]
         if cleaned.get("person"):
             matches = list(people_in(self.organization).filter(pk=cleaned["person"]))
