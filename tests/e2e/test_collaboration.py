@@ -148,6 +148,7 @@ def test_a_withdrawn_right_closes_the_page_and_wipes_the_copy(
     shoot(tomas, "share")
     row.get_by_role("button", name=re.compile("remove|withdraw", re.IGNORECASE)).click()
 
+    expect(mara.get_by_text("This notebook is no longer shared with you")).to_be_visible()
     expect(mara.locator(".ProseMirror")).to_have_count(0)
     shoot(mara, "withdrawn")
     mara.wait_for_function(f"() => ({NO_COPIES % notebook})().then((left) => left === 0)")

@@ -197,9 +197,9 @@ class NotebookEditor extends HTMLElement {
     this.gone = true;
     this.#close();
     const farewell = document.getElementById("notebook-gone").content.cloneNode(true);
+    this.replaceWith(farewell); // before the rest goes: the editor is marked as a part of the notebook, too
     for (const part of document.querySelectorAll("[data-of-notebook]")) part.remove();
     document.title = say("gone_title");
-    this.replaceWith(farewell);
     document.querySelector("[data-farewell]")?.focus();
   }
 
