@@ -118,7 +118,7 @@ def test_searching_answers_with_the_results_and_a_short_address(
     answer = signed_in(editor).get(_url(company), asked, headers=headers)
     assert [row.notebook.title for row in answer.context["listing"].rows] == ["Notebook 0001"]
     assert answer["HX-Replace-Url"] == f"{_url(company)}?q=0001"
-    assert '<form class="list-tools"' not in answer.content.decode()
+    assert "list-tools" not in answer.content.decode()
 
 
 def test_the_list_stands_in_the_wanted_order(company: Company, signed_in: SignedIn) -> None:

@@ -3,8 +3,10 @@
 import uuid
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 from apps.core.errors import NotVisible
+from apps.notebooks.models import Notebook
 from apps.notebooks.selectors import Access, access_notebook
 from apps.organizations.policy import Level
 from apps.organizations.views.entrance import person
@@ -17,6 +19,16 @@ def enter_notebook(
     access = access_notebook(person(request), pk, need=need)
     request.organization = access.notebook.organization  # type: ignore[attr-defined]
     return access
+
+
+def way_to(notebook: Notebook, here: str) -> list[tuple[str, str]]:
+    """Return the breadcrumbs of a page about the notebook."""
+    listed = reverse("notebooks:list", args=[notebook.organization.slug])
+    return [
+        (notebook.workspace.name, f"{listed}?workspace={notebook.workspace_id}"),
+        (str(notebook), reverse("notebooks:notebook", args=[notebook.pk])),
+        (here, ""),
+    ]
 
 
 def enter_to_write(request: HttpRequest, pk: uuid.UUID | str) -> Access:

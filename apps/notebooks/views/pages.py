@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from apps.notebooks import forms, selectors
 from apps.notebooks.listing import Sort, Whose, notebooks_listed, trash_listed
 from apps.notebooks.services import notebooks as services
-from apps.notebooks.views.entrance import enter_notebook
+from apps.notebooks.views.entrance import enter_notebook, way_to
 from apps.organizations.models import Organization
 from apps.organizations.policy import Level
 from apps.organizations.selectors import organization_for
@@ -103,7 +103,8 @@ def move(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
         messages.success(request, said % {"title": book, "place": place})
         return redirect("notebooks:list", book.organization.slug)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
-    context = {"notebook": book, "form": form, "places": places}
+    crumbs = way_to(book, _("Move"))
+    context = {"notebook": book, "form": form, "places": places, "crumbs": crumbs}
     dialog = "#dialog" if request.htmx else ""  # type: ignore[attr-defined]
     return render(request, f"notebooks/move.html{dialog}", context, status=status)
 

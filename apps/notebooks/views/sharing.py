@@ -21,7 +21,7 @@ from apps.notebooks.models import Notebook, ShareGrant
 from apps.notebooks.services import notebooks as notebook_services
 from apps.notebooks.services import sharing as services
 from apps.notebooks.services.sharing import link_token
-from apps.notebooks.views.entrance import enter_notebook
+from apps.notebooks.views.entrance import enter_notebook, way_to
 from apps.organizations.models import Division
 from apps.organizations.policy import Level
 from apps.organizations.views.entrance import person
@@ -145,6 +145,7 @@ def _context(
     links = [(link, _address(request, link)) for link in shown.links]
     return {
         "notebook": notebook,
+        "crumbs": way_to(notebook, _("Share")),
         "access": shown,
         "links": links,
         "levels": access_list.LEVELS,
