@@ -30,7 +30,7 @@ def background_work(app: Celery, *, threads: int, grace_s: float) -> Iterator[No
         deadline = time.monotonic() + grace_s
         schedule.service.stop(wait=False)
         state.should_stop = 0  # the worker's own loop reads this: stop takes no call across threads
-        app.control.broadcast("ping")  # any message: the loop looks only when one comes, or every 2 s
+        app.control.broadcast("ping")  # the loop looks when a message comes, or every 2 s
         working.join(max(0.0, deadline - time.monotonic()))
         schedule.join(max(0.0, deadline - time.monotonic()))
         if working.is_alive():
