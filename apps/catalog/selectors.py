@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.db.models import F, Q
+
 from apps.catalog.models import WRITER, Deployment, Variant
 from apps.organizations.models import Organization
 
@@ -18,16 +20,11 @@ class Estimate:
 
 def deployment_for(organization: Organization, alias: str = WRITER) -> Deployment | None:
     """Return what serves the alias there: the organization's own before the instance's; None without."""
-    found = (
-        Deployment.objects.select_related("variant__version")
-        .filter(alias=alias, retired_at__isnull=True)
-        .filter(organization__in=[organization.pk])
-        .first()
+    is_usable = Q(organization=organization) | Q(organization__isnull=True)
+    usable = Deployment.objects.select_related("variant__version").filter(
+        is_usable, alias=alias, retired_at__isnull=True
     )
-    shared = Deployment.objects.select_related("variant__version").filter(
-        alias=alias, retired_at__isnull=True, organization__isnull=True
-    )
-    return found or shared.first()
+    return usable.order_by(F("organization").asc(nulls_last=True)).first()
 
 
 def model_version_for(organization: Organization, alias: str = WRITER) -> str:

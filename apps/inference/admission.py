@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps.inference import events, wake
+from apps.inference import events, graph, wake
 from apps.inference.conf import limits
 from apps.inference.models import Run, RunStatus
 from apps.organizations.models import Organization
@@ -27,10 +27,12 @@ def admit(*, organization_id: UUID, now: datetime) -> list[Run]:
     for run in chosen:
         run.status, run.started_at = RunStatus.RUNNING, now
         Run.objects.filter(pk=run.pk, status=RunStatus.QUEUED).update(
-            status=run.status, started_at=now
+            status=run.status, started_at=now, woken_at=now
         )
         events.run_changed(run)
-        transaction.on_commit(partial(wake.stages, run.pk), robust=True)
+        steps = run.steps.only("run", "key", "pool", "status", "depends_on")
+        pools = graph.ready_pools(wake.nodes(steps))
+        transaction.on_commit(partial(wake.call, run.pk, pools), robust=True)
     if chosen:
         for run in waiting:
             if run not in chosen:

@@ -50,22 +50,24 @@ def run_stage(*, run_id: str, pool: str) -> None:
     steps = transitions.claim(run_id=run_id, pool=pool, owner=owner, now=timezone.now())
     if steps:
         faultpoint("after_claim")
-        _hold(steps[0].run, owner, steps)
-    if not transitions.settle(run_id=run_id, now=timezone.now()):
+        is_over = _hold(steps[0].run, owner, steps)
+    else:
+        is_over = transitions.settle(run_id=run_id, now=timezone.now())
+    if not is_over:
         wake.stages(run_id)
 
 
-def _hold(run: Run, owner: str, steps: list[StepRun]) -> None:
-    """Write what was claimed; whatever happens, nothing stays held by us."""
+def _hold(run: Run, owner: str, steps: list[StepRun]) -> bool:
+    """Write what was claimed; say whether the run is over. Whatever happens, nothing stays held."""
     stops.listen(run.pk)
     try:
         _write(run, owner, steps)
     except StageLost:
         logger.info("stage of run %s ends early", run.pk)
     finally:
-        transitions.cancel_held(run_id=run.pk, owner=owner, now=timezone.now())
-        transitions.release(run_id=run.pk, owner=owner)
+        is_over = transitions.leave(run_id=run.pk, owner=owner, now=timezone.now())
         stops.leave(run.pk)
+    return is_over
 
 
 def _write(run: Run, owner: str, steps: list[StepRun]) -> None:
@@ -74,13 +76,21 @@ def _write(run: Run, owner: str, steps: list[StepRun]) -> None:
     faultpoint("after_load")
     if not writable:
         return
-    outputs = selectors.outputs_by_step(list(run.steps.select_related("cached_output")))
+    outputs = _committed(run, writable)
     stage, writings = _submit(writable, models, outputs)
     if stage is None:
         return
     faultpoint("after_submit")
     writer = Writer(owner=owner, topic=run.subject.topic, writings=writings, outputs=outputs)
     _drive(stage, writer, watch)
+
+
+def _committed(run: Run, steps: list[StepRun]) -> dict[str, dict[int, Output]]:
+    """Return the outputs that the steps can read or have already; a first attempt has none."""
+    inside = {step.key for step in steps}
+    if all(step.attempt == 1 and inside.issuperset(step.depends_on) for step in steps):
+        return {step.key: {} for step in steps}
+    return selectors.outputs_by_step(list(run.steps.select_related("cached_output")))
 
 
 class Watch:

@@ -58,7 +58,9 @@ def request_id(step: StepRun, variant: int) -> str:
 
 def writings(steps: list[StepRun], outputs: Outputs) -> dict[str, Writing]:
     """Return what is still to be written, by request id; each goes on from its checkpoint."""
-    saved = {(row.step_id, row.variant): row for row in Checkpoint.objects.filter(step__in=steps)}
+    resumed = [step for step in steps if step.attempt > 1]
+    rows = Checkpoint.objects.filter(step__in=resumed) if resumed else []
+    saved = {(row.step_id, row.variant): row for row in rows}
     found = {}
     for step in steps:
         for variant in range(step.variants):

@@ -96,20 +96,22 @@ def start_run(
         if not is_new:
             return run
         by_key = {spec.key: spec for spec in steps}
-        _add_steps(run, [by_key[key] for key in order])
+        rows = _add_steps(run, [by_key[key] for key in order])
         data = {"steps": len(steps), "trigger": start.trigger, "subject": subject.topic}
         audit.record(
             verb="run.started", actor=actor, organization=organization, target=run, data=data
         )
         events.run_changed(run)
-        transitions.settle(run_id=run.pk, now=run.created_at)
-        admission.admit(organization_id=organization.pk, now=run.created_at)
-    run.refresh_from_db()
-    return run
+        if any(row.status != StepStatus.QUEUED for row in rows):
+            transitions.settle(run_id=run.pk, now=run.created_at)
+            run.refresh_from_db()
+        admitted = admission.admit(organization_id=organization.pk, now=run.created_at)
+    return next((one for one in admitted if one.pk == run.pk), run)
 
 
-def _add_steps(run: Run, specs: list[StepSpec]) -> None:
-    serving = {spec.alias: _serving(run.organization, spec.alias) for spec in specs}
+def _add_steps(run: Run, specs: list[StepSpec]) -> list[StepRun]:
+    aliases = {spec.alias for spec in specs}
+    serving = {alias: _serving(run.organization, alias) for alias in aliases}
     rows = [_step(run, spec, serving[spec.alias]) for spec in specs]
     for position, row in enumerate(rows):
         row.position = position
@@ -119,6 +121,7 @@ def _add_steps(run: Run, specs: list[StepSpec]) -> None:
         if row.cached_output is not None:
             payload = transitions.output_payload(row, row.cached_output)
             outbox.add(run=run, kind=OutboxRow.Kind.OUTPUT_COMMITTED, payload=payload)
+    return rows
 
 
 def _serving(organization: Organization, alias: str) -> Deployment | None:

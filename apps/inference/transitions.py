@@ -6,7 +6,6 @@ and the owner that its claim wrote: that is the fence.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from apps.inference.conf import tempo
 from apps.inference.failures import Failure
 from apps.inference.faults import faultpoint
 from apps.inference.models import (
+    STEP_DONE,
     STEP_HELD,
     STEP_OVER,
     Checkpoint,
@@ -50,10 +50,11 @@ def claim(*, run_id: UUID | str, pool: str, owner: str, now: datetime) -> list[S
     run = _locked(run_id)
     if run is None or run.status != RunStatus.RUNNING or run.cancel_requested_at:
         return []
-    steps = list(run.steps.only("key", "pool", "status", "depends_on"))
+    steps = list(run.steps.only("run", "key", "pool", "status", "depends_on"))
     keys = graph.stage(wake.nodes(steps), pool)
-    ids = _lock_steps(run.steps.filter(key__in=keys, status=StepStatus.QUEUED))
-    StepRun.objects.filter(pk__in=ids).update(
+    if not keys:
+        return []
+    run.steps.filter(key__in=keys, status=StepStatus.QUEUED).update(
         status=StepStatus.RUNNING,
         attempt=F("attempt") + 1,
         lease_owner=owner,
@@ -61,7 +62,7 @@ def claim(*, run_id: UUID | str, pool: str, owner: str, now: datetime) -> list[S
         heartbeat_at=now,
         started_at=Coalesce(F("started_at"), now),
     )
-    held = run.steps.filter(pk__in=ids).select_related("deployment__variant__version")
+    held = run.steps.filter(lease_owner=owner).select_related("deployment__variant__version")
     by_key = {step.key: step for step in held}
     for step in by_key.values():
         step.run = run
@@ -116,37 +117,32 @@ def save_checkpoints(*, owner: str, rows: Iterable[Checkpoint]) -> None:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Committed:
-    """An output that counts, and whether the step has all of its variants with it."""
-
-    output: Output
-    complete: bool
-
-
 @transaction.atomic
-def commit(*, step: StepRun, output: Output, now: datetime) -> Committed | None:
+def commit(*, step: StepRun, output: Output, now: datetime) -> Output | None:
     """Commit a variant's output; None when the step is not ours any more or the run was stopped."""
     run = _locked(step.run_id)
-    if run is None or run.cancel_requested_at or not _fenced(step).update(heartbeat_at=now):
+    if run is None or run.cancel_requested_at:
         return None
-    output.save(force_insert=True)
-    Checkpoint.objects.filter(step=step, variant=output.variant).delete()
-    complete = step.outputs.count() == step.variants
+    # The run's row is locked: nobody commits another variant in between.
+    complete = step.variants == 1 or step.outputs.count() == step.variants - 1
     changes: dict[str, Any] = {
         "prompt_tokens": output.prompt_tokens,
         "new_tokens": F("new_tokens") + output.new_tokens,
         "input_hash": output.input_hash,
+        "heartbeat_at": now,
     }
     if complete:
         changes |= {"status": StepStatus.SUCCEEDED, "finished_at": now, **NOT_HELD}
-    _fenced(step).update(**changes)
+    if not _fenced(step).update(**changes):
+        return None
+    output.save(force_insert=True)
+    Checkpoint.objects.filter(step=step, variant=output.variant).delete()
     outbox.add(run=run, kind=OutboxRow.Kind.OUTPUT_COMMITTED, payload=output_payload(step, output))
     if complete:
         step.status = StepStatus.SUCCEEDED
         events.step_changed(run, step)
     faultpoint("inside_commit")
-    return Committed(output=output, complete=complete)
+    return output
 
 
 def output_payload(step: StepRun, output: Output) -> dict[str, Any]:
@@ -195,30 +191,23 @@ def _tell(run: Run, ids: Iterable[UUID]) -> None:
 
 
 @transaction.atomic
-def release(*, run_id: UUID | str, owner: str) -> int:
-    """Give back what the owner holds, as a worker does that ends in peace; return how many steps."""
-    run = _locked(run_id)
-    ids = _lock_steps(
-        StepRun.objects.filter(run_id=run_id, lease_owner=owner, status__in=STEP_HELD)
-    )
-    if run is None or not ids:
-        return 0
-    StepRun.objects.filter(pk__in=ids).update(status=StepStatus.QUEUED, **NOT_HELD)
-    _tell(run, ids)
-    transaction.on_commit(partial(wake.stages, run.pk), robust=True)
-    return len(ids)
+def leave(*, run_id: UUID | str, owner: str, now: datetime) -> bool:
+    """Let go of what the owner still holds, as a worker does that ends; say whether the run is over.
 
-
-@transaction.atomic
-def cancel_held(*, run_id: UUID | str, owner: str, now: datetime) -> None:
-    """End what the owner holds of a run that was stopped."""
+    Steps of a run that was stopped end; others wait again, and it costs them no try.
+    """
     run = _locked(run_id)
-    if run is None or not run.cancel_requested_at:
-        return
+    if run is None:
+        return True
     ids = _lock_steps(run.steps.filter(lease_owner=owner, status__in=STEP_HELD))
-    _end(StepRun.objects.filter(pk__in=ids), StepStatus.CANCELLED, now)
-    _tell(run, ids)
-    _settle(run, now)
+    held = StepRun.objects.filter(pk__in=ids)
+    if ids and run.cancel_requested_at:
+        _end(held, StepStatus.CANCELLED, now)
+    elif ids:
+        held.update(status=StepStatus.QUEUED, **NOT_HELD)
+    if ids:
+        _tell(run, ids)
+    return _settle(run, now)
 
 
 @transaction.atomic
@@ -251,7 +240,7 @@ def expire(*, run_id: UUID | str, now: datetime, gone: Iterable[str] = ()) -> in
     is_silent = Q(lease_until__lt=now) | Q(lease_owner__in=list(gone))
     silent = run.steps.filter(is_silent, status__in=STEP_HELD)
     ids = set(_lock_steps(silent))
-    done = {step.key for step in steps if step.status in {"succeeded", "cached"}}
+    done = {step.key for step in steps if step.status in STEP_DONE}
     for step in steps:
         if step.pk not in ids:
             continue
@@ -281,12 +270,11 @@ def _settle(run: Run, now: datetime) -> bool:
     """End what can no longer be written; close the run when nothing is left."""
     if run.is_over:
         return True
-    steps = list(run.steps.only("key", "label", "pool", "status", "depends_on"))
+    steps = list(run.steps.only("run", "key", "label", "pool", "status", "depends_on"))
     _end_readers(run, steps, now)
-    left = run.steps.exclude(status__in=STEP_OVER).exists()
-    if left:
+    if any(step.status not in STEP_OVER for step in steps):
         return False
-    _close(run, _outcome(run), now)
+    _close(run, _outcome(run, steps), now)
     return True
 
 
@@ -308,11 +296,11 @@ def _end_readers(run: Run, steps: list[StepRun], now: datetime) -> None:
         _tell(run, ids)
 
 
-def _outcome(run: Run) -> str:
+def _outcome(run: Run, steps: list[StepRun]) -> str:
     if run.cancel_requested_at:
         return RunStatus.CANCELLED
-    failed = run.steps.filter(status__in=[StepStatus.FAILED, StepStatus.CANCELLED]).exists()
-    return RunStatus.FAILED if failed else RunStatus.SUCCEEDED
+    is_whole = all(step.status in STEP_DONE for step in steps)
+    return RunStatus.SUCCEEDED if is_whole else RunStatus.FAILED
 
 
 def _close(run: Run, status: str, now: datetime) -> None:

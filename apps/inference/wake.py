@@ -32,11 +32,16 @@ def stages(run_id: UUID | str) -> list[str]:
     """Call a worker for every pool that has something to begin with; return the pools."""
     steps = StepRun.objects.filter(run_id=run_id).only("key", "pool", "status", "depends_on")
     pools = graph.ready_pools(nodes(steps))
+    call(run_id, pools)
     if pools:
         Run.objects.filter(pk=run_id).update(woken_at=timezone.now())
+    return pools
+
+
+def call(run_id: UUID | str, pools: Iterable[str]) -> None:
+    """Call a worker of each pool for the run."""
     for pool in pools:
         _send(RUN_STAGE, queue=pool, run_id=str(run_id), pool=pool)
-    return pools
 
 
 def deliveries() -> None:

@@ -123,7 +123,7 @@ class Writer:
         committed = transitions.commit(step=writing.step, output=output, now=timezone.now())
         if committed is None:
             return False
-        self._outputs[writing.step.key][writing.variant] = committed.output
+        self._outputs[writing.step.key][writing.variant] = committed
         faultpoint("after_commit")
         return True
 

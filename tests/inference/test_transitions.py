@@ -87,7 +87,7 @@ class World:
         if action == "beat":
             transitions.renew(owner=step.lease_owner, now=self.now)
         elif action == "release":
-            transitions.release(run_id=self.run.pk, owner=step.lease_owner)
+            transitions.leave(run_id=self.run.pk, owner=step.lease_owner, now=self.now)
         elif action == "fail":
             transitions.fail(step=step, failure=Failure(code=failures.ENGINE), now=self.now)
         elif action == "commit" and self.is_next(step):
@@ -255,7 +255,7 @@ def test_deaths_count_only_against_steps_that_had_begun(organization: Organizati
 def test_a_worker_that_ends_in_peace_costs_no_try(organization: Organization) -> None:
     run = start(organization, [spec("a")])
     claimed(run)
-    assert transitions.release(run_id=run.pk, owner="w1") == 1
+    assert not transitions.leave(run_id=run.pk, owner="w1", now=timezone.now())
     step = run.steps.get()
     assert (step.status, step.deaths, step.lease_owner) == (StepStatus.QUEUED, 0, "")
 
@@ -267,7 +267,7 @@ def test_a_stopped_run_takes_no_more_output(organization: Organization) -> None:
     assert transitions.commit(step=first, output=output_of(first), now=now)
     assert transitions.request_cancel(run_id=run.pk, now=now)
     assert transitions.commit(step=second, output=output_of(second), now=now) is None
-    transitions.cancel_held(run_id=run.pk, owner="w1", now=now)
+    assert transitions.leave(run_id=run.pk, owner="w1", now=now)
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED
     assert list(run.steps.values_list("status", flat=True)) == ["succeeded", "cancelled"]
@@ -294,7 +294,7 @@ def test_a_stop_of_a_dead_workers_run_ends_with_the_lease(organization: Organiza
 def test_a_failure_leaves_other_branches_alone(organization: Organization) -> None:
     run = start(organization, [spec("a"), spec("b"), spec("c", "a")])
     steps = {step.key: step for step in claimed(run)}
-    transitions.release(run_id=run.pk, owner="w1")
+    transitions.leave(run_id=run.pk, owner="w1", now=timezone.now())
     steps = {step.key: step for step in claimed(run, "w2")}
     now = timezone.now()
     transitions.fail(step=steps["a"], failure=Failure(code=failures.ENGINE), now=now)

@@ -15,7 +15,7 @@ from apps.accounts.models import User
 from apps.core.errors import DomainError, NotVisible
 from apps.inference.models import OutboxRow, Output
 from apps.inference.outbox import Message
-from apps.notebooks import crdt, document, history, projection
+from apps.notebooks import ai, crdt, document, history, projection
 from apps.notebooks.chain.cells import (
     NoSuchCell,
     Result,
@@ -50,7 +50,7 @@ class NotebookIsClosed(DomainError):
 
 def consume(message: Message) -> None:
     """Take an output that was committed: note it for its cell, and adopt it where nobody wrote."""
-    if message.kind != OutboxRow.Kind.OUTPUT_COMMITTED:
+    if message.kind != OutboxRow.Kind.OUTPUT_COMMITTED or message.subject.kind != "notebook":
         return
     output = Output.objects.get(pk=message.payload["output"])
     context = message.payload["context"]
@@ -88,7 +88,9 @@ def _adopt_if_untouched(row: CellOutput) -> None:
     state, content = _read(row.notebook_id)
     cells = {cell.key.cell: cell for cell in cells_of(content, row.notebook_id)}
     cell = cells.get(row.cell_id)
-    if cell is None or cell.kind != "prompt" or row.notebook.trashed_at is not None:
+    if cell is None or cell.kind != "prompt":
+        return
+    if row.notebook.trashed_at is not None or not ai.is_on_in(row.notebook):
         return
     if cell.text.strip() and not _stands_whole(cell.output_id, cell.text):
         return
