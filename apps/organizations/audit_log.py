@@ -173,7 +173,9 @@ def csv_row(event: AuditEvent) -> list[str]:
 
 def details(event: AuditEvent) -> str:
     """Return the data of the event in one line."""
-    return "; ".join(f"{name}: {value}" for name, value in event.data.items() if value != "")
+    return "; ".join(
+        f"{name}: {value}" for name, value in event.data.items() if value not in {"", None}
+    )
 
 
 def _inert(value: str) -> str:
@@ -215,18 +217,35 @@ WORDS = {
     "profile.changed": _("changed the own profile"),
     "notebook.created": _("created a notebook"),
     "notebook.renamed": _("renamed a notebook"),
+    "notebook.edited": _("wrote in a notebook"),
     "notebook.moved": _("moved a notebook"),
     "notebook.duplicated": _("duplicated a notebook"),
     "notebook.forked": _("kept a diverged copy of a notebook"),
     "notebook.trashed": _("put a notebook into the trash"),
     "notebook.restored": _("took a notebook from the trash"),
     "notebook.deleted": _("deleted a notebook for good"),
-    "notebook.opened": _("opened a notebook for the first time"),
-    "notebook.edited": _("wrote in a notebook"),
-    "notebook.shared": _("shared a notebook"),
-    "notebook.unshared": _("withdrew a share"),
     "notebook.handed_over": _("handed a notebook over"),
+    "notebook.shared": _("shared a notebook"),
+    "notebook.share_changed": _("changed a share"),
+    "notebook.share_withdrawn": _("withdrew a share"),
+    "notebook.audience_changed": _("changed who may open a notebook"),
+    "notebook.link_created": _("made a link to a notebook"),
+    "notebook.link_opened": _("came in by a link"),
     "image.uploaded": _("put in a picture"),
+    "cell.released": _("released a text to other divisions"),
+    "run.started": _("had models write"),
+    "run.stopped": _("stopped the models"),
+    "model.deployed": _("deployed a model"),
+    "organization.ai_switched_on": _("let models write in the organization"),
+    "organization.ai_switched_off": _("switched models off in the organization"),
+    "workspace.ai_switched_on": _("let models write in a workspace"),
+    "workspace.ai_switched_off": _("switched models off in a workspace"),
+    "profile.ai_switched_on": _("switched models on for themselves"),
+    "profile.ai_switched_off": _("switched models off for themselves"),
+    "operator.created": _("created something as operator"),
+    "operator.changed": _("changed something as operator"),
+    "operator.deleted": _("deleted something as operator"),
+    "operator.second_step_removed": _("removed a second step as operator"),
 }
 
 

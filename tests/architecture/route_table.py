@@ -103,6 +103,10 @@ ROWS = [
     get("notebooks:list", MEMBERS),
     get("notebooks:trash", MEMBERS),
     post("notebooks:create", MEMBERS),
+    # The switch of writing with models
+    post("notebooks:ai_organization", ADMINISTRATORS, data={"on": "1"}),
+    post("notebooks:ai_workspace", MANAGERS, names=WORKSPACE, data={"on": "1"}),
+    post("notebooks:ai_self", SIGNED_IN, data={"on": "1"}),
     # One notebook
     get("notebooks:notebook", READERS),
     post("notebooks:rename", EDITORS, data={"title": "A"}),

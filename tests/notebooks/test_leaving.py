@@ -104,7 +104,7 @@ def test_the_page_asks_for_an_heir_and_removes(company: Company, signed_in: Sign
     page = client.get(url)
     assert "One notebook is owned" in page.text
     assert heir.name in page.text
-    assert client.post(url, {"sure": "yes"}).status_code == 409
+    assert client.post(url, {"sure": "yes"}).status_code == 422
     answer = client.post(url, {"sure": "yes", "heir": str(heir.pk)}, follow=True)
     assert answer.redirect_chain == [("/o/alder/people/", 302)]
     assert "one notebook has been handed over" in answer.text

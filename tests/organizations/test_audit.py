@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,3 +178,14 @@ def test_exporting_needs_a_post(company: Company, client: Client, signed_in: Sig
 def test_a_verb_without_words_is_shown_as_it_is_written() -> None:
     assert audit_log.words_for("rocket.launched") == "rocket.launched"
     assert audit_log.words_for("notebook.created") == "created a notebook"
+
+
+VERB = re.compile(r"(?:verb=|_record\([^\"]*)f?\"([a-z_]+\.[a-z_]+)\"")
+
+
+def test_every_verb_that_is_recorded_has_words() -> None:
+    recorded = {
+        verb for file in Path("apps").rglob("*.py") for verb in VERB.findall(file.read_text())
+    }
+    assert len(recorded) > 30
+    assert recorded - set(audit_log.WORDS) == set()

@@ -27,7 +27,6 @@ class HeirForm(forms.Form):
     heir = forms.ModelChoiceField(
         User.objects.none(),
         label=gettext_lazy("Who takes over the notebooks"),
-        required=False,
         empty_label=gettext_lazy("Choose a person"),
     )
 
@@ -52,8 +51,10 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
 def _page(
     request: HttpRequest, organization: Organization, leaver: User, *, done: str
 ) -> HttpResponse:
+    owned = Notebook.objects.filter(organization=organization, owner=leaver).count()
     form = HeirForm(request.POST or None)
     form.fields["heir"].queryset = _heirs(organization, leaver)  # type: ignore[attr-defined]
+    form.fields["heir"].required = owned > 0
     if request.method == "POST" and form.is_valid():
         departure = leaving.Departure(
             organization=organization, person=leaver, heir=form.cleaned_data["heir"]
@@ -66,7 +67,7 @@ def _page(
         "organization": organization,
         "leaver": leaver,
         "form": form,
-        "owned": Notebook.objects.filter(organization=organization, owner=leaver).count(),
+        "owned": owned,
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     return render(request, "notebooks/leaving.html", context, status=status)

@@ -18,3 +18,15 @@ def done(event: AuditEvent) -> str:
 def details(event: AuditEvent) -> str:
     """Return the event's data in one line."""
     return audit_log.details(event)
+
+
+@register.filter
+def who(event: AuditEvent) -> str:
+    """Return the name of the actor, as it was then."""
+    return event.actor_label.partition(" <")[0]
+
+
+@register.filter
+def address(event: AuditEvent) -> str:
+    """Return the address of the actor, as it was then."""
+    return event.actor_label.partition(" <")[2].rstrip(">")
