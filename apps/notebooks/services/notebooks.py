@@ -158,6 +158,8 @@ def duplicate_notebook(*, notebook: Notebook, by: User, workspace: Workspace) ->
 
     History is not copied: what was deleted in the original cannot be dug out of the copy.
     """
+    # Workspace before notebook, as in move_notebook: two who wait for each other would both fail.
+    workspace = Workspace.objects.select_for_update().get(pk=workspace.pk)
     notebook = _locked(notebook)
     _refuse_other_organization(notebook, workspace)
     copy = create_notebook(
