@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from celery import Celery, beat
+from celery.app import trace
 from celery.worker import WorkController, state
 
+HOSTNAME = "embedded@localhost"
 logger = logging.getLogger(__name__)
 
 
@@ -38,11 +40,14 @@ def background_work(app: Celery, *, threads: int, grace_s: float) -> Iterator[No
 
 
 def _worker(app: Celery, threads: int) -> WorkController:
+    # What `celery worker` does first: without it a pool's thread looks for its task in another app,
+    # and nobody hears that it is not there.
+    trace.setup_worker_optimizations(app, HOSTNAME)
     return WorkController(
         app=app,
         pool="threads",
         concurrency=threads,
-        hostname="embedded@localhost",
+        hostname=HOSTNAME,
         without_heartbeat=True,
         without_mingle=True,
         without_gossip=True,

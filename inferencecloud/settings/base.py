@@ -11,6 +11,7 @@ import environ
 from django.utils.translation import gettext_lazy as _
 
 from inferencecloud.settings.inference import *  # noqa: F403
+from inferencecloud.settings.inference import CELERY_BEAT_SCHEDULE
 from inferencecloud.settings.logs import logging_config
 from inferencecloud.settings.security import *  # noqa: F403
 
@@ -148,6 +149,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     else {"visibility_timeout": 1800, "unacked_restore_interval": 5, "unacked_restore_throttle": 5}
 )
 CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {"default": {}, "inference": {}}
+CELERY_BEAT_SCHEDULE |= {
+    "notebooks.compact_due": {"task": "apps.notebooks.tasks.compact_due", "schedule": 300.0},
+    "core.forget_sessions": {"task": "apps.core.tasks.forget_sessions", "schedule": 6 * 3600.0},
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
