@@ -3,8 +3,11 @@
 Whoever calls names the queue (wake.py): a pool's own for a stage, the default one for the rest.
 """
 
+from functools import cache
+
 from celery import shared_task
 
+from apps.catalog import services as catalog
 from apps.inference import drain, execution, outbox, reconciler
 
 drain.register()
@@ -24,5 +27,12 @@ def deliver(**_future: object) -> None:
 
 @shared_task(acks_late=True, expires=30)
 def reconcile(**_future: object) -> None:
-    """Put right whatever was lost."""
+    """Put right whatever was lost; the first time in a process, see that something writes."""
+    _register_starter()
     reconciler.reconcile()
+
+
+@cache
+def _register_starter() -> None:
+    """Register the model that came with this version of the source, once per process."""
+    catalog.ensure_starter()

@@ -14,7 +14,7 @@ from apps.inference.models import STEP_HELD, Delivery, Output, Run, StepRun  # n
 from apps.inference.specs import Params  # noqa: E402
 from apps.organizations.models import Organization  # noqa: E402
 from tests.faults.witness import notes  # noqa: E402
-from tests.inference.builders import deployment, spec, start  # noqa: E402
+from tests.inference.builders import chain, deployment, spec, start  # noqa: E402
 
 
 def prepare() -> Any:
@@ -32,6 +32,13 @@ def begin(number: int) -> Any:
         spec("c", "b", params=Params(seed=3, max_new_tokens=30, max_chars=120)),
     ]
     organization = Organization.objects.get(slug="alder")
+    return str(start(organization, steps, key=f"run-{number}", subject=str(number)).pk)
+
+
+def begin_long(number: int) -> Any:
+    """Begin a run that goes on for many seconds."""
+    organization = Organization.objects.get(slug="alder")
+    steps = chain(60, params=Params(seed=1, max_new_tokens=30))
     return str(start(organization, steps, key=f"run-{number}", subject=str(number)).pk)
 
 
@@ -59,7 +66,13 @@ def stop(run: str) -> Any:
     return services.cancel_run(run=Run.objects.get(pk=run), by=None).status
 
 
-COMMANDS = {"prepare": prepare, "begin": begin, "state": state, "stop": stop}
+COMMANDS = {
+    "prepare": prepare,
+    "begin": begin,
+    "begin_long": begin_long,
+    "state": state,
+    "stop": stop,
+}
 
 if __name__ == "__main__":
     for line in sys.stdin:

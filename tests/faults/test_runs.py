@@ -104,6 +104,21 @@ class Place:
         servers.wait_until(lambda: self.armed.has_struck, f"a death {point}", END_S)
         self.check(self.driver.wait_for_end(run))
 
+    def end_in_peace(self, keeper: Keeper) -> None:
+        """Ask the process to end in the middle of a run: it gives the steps back at once."""
+        self._number += 1
+        run = str(self.driver.ask("begin_long", number=self._number))
+        servers.wait_until(lambda: bool(self.driver.ask("state", run=run)["texts"]), "words")
+        held_by = keeper.child.pid
+        keeper.child.process.terminate()
+        servers.wait_until(lambda: keeper.child.pid != held_by, "its end", 15)
+        state = self.driver.ask("state", run=run)
+        assert {deaths for _status, _attempt, deaths, _error in state["steps"]} == {0}
+        state = self.driver.wait_for_end(run)
+        assert state["status"] == "succeeded"
+        assert len(state["texts"]) == 60
+        assert {deaths for _status, _attempt, deaths, _error in state["steps"]} == {0}
+
     def check(self, state: dict[str, Any]) -> None:
         assert state["status"] == "succeeded", state
         assert state["texts"] == self.expected
@@ -197,6 +212,7 @@ def test_the_single_process_may_die_too(points: tuple[str, ...]) -> None:
     with embedded() as place:
         for point in points:
             place.write_with_death(point)
+        place.end_in_peace(place.keepers[0])
 
 
 @pytest.mark.prove
