@@ -1,5 +1,6 @@
 """`manage.py serve` as a person meets it: first start, second start, and an end that is clean."""
 
+import asyncio
 import re
 import signal
 import sqlite3
@@ -86,6 +87,28 @@ def test_a_taken_port_is_said_in_words(serving: servers.Web, tmp_path: Path) -> 
     assert second.process.wait(timeout=30) == 1
     assert f"Port {serving.port} is taken" in second.words
     assert "Traceback" not in second.words
+
+
+async def test_work_is_done_in_the_background(serving: servers.Web) -> None:
+    """A document of many updates is compacted, which only a task does."""
+    data = Path(serving.env["DATA_DIR"])
+    cookie = visitors.sign_in(serving.url, visitors.demo_accounts(data)["mara"])
+    notebook = visitors.notebooks_by_title(data)["Finch One: launch plan"]
+    writer = visitors.Writer(
+        name="a", urls=[serving.url], notebook=notebook, cookie=cookie, seed=5, pause_s=0.005
+    )
+    enough = asyncio.Event()
+    writing = asyncio.create_task(writer.write_until(enough))
+    while len(writer.acknowledged) < 210:
+        await asyncio.sleep(0.05)
+    enough.set()
+    await writing
+
+    def compacted() -> bool:
+        with sqlite3.connect(f"file:{data / 'inferencecloud.sqlite3'}?mode=ro", uri=True) as rows:
+            return bool(rows.execute("SELECT count(*) FROM notebooks_docsnapshot").fetchone()[0])
+
+    await asyncio.to_thread(servers.wait_until, compacted, "a snapshot", 20)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
