@@ -13,7 +13,12 @@ class AiIsOff(DomainError):
 
 def is_on(user: User, notebook: Notebook) -> bool:
     """Say whether the person may be shown and use what models do in the notebook."""
-    return user.ai_enabled and notebook.organization.ai_enabled and notebook.workspace.ai_enabled
+    return user.ai_enabled and is_on_in(notebook)
+
+
+def is_on_in(notebook: Notebook) -> bool:
+    """Say whether models may write in the notebook at all."""
+    return notebook.organization.ai_enabled and notebook.workspace.ai_enabled
 
 
 def require(user: User, notebook: Notebook) -> None:

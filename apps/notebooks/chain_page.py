@@ -55,6 +55,7 @@ class CellState:
     can_go_back: bool = False
     release: int = 0  # number of the newest; 0 without one
     release_is_current: bool = False
+    step: str = ""  # whose output came back last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,23 +81,27 @@ def state_for(access: Access, user: User) -> dict[str, Any]:
         "may_run": may_run(access, user),
         "may_edit": access.may_edit,
         "cells": [asdict(_cell(chain, key, plan=plan, rows=rows)) for key in chain.own],
+        "sources": {str(key): label for key, label in chain.outside.labels.items()},
         "update": asdict(_update(chain, plan)),
         "runs": inference.live_state(Subject(kind="notebook", id=str(access.notebook.pk))),
     }
 
 
 class _Rows:
-    """Everything that the cells' states are made of, in three queries."""
+    """Everything that the cells' states are made of, in four queries."""
 
     def __init__(self, notebook: Notebook) -> None:
         self.waiting: dict[uuid.UUID, list[CellOutput]] = {}
         self.adopted: dict[uuid.UUID, CellOutput] = {}
         self.releases: dict[uuid.UUID, Release] = {}
+        self.steps: dict[uuid.UUID, uuid.UUID] = {}
         kept = CellOutput.objects.filter(notebook=notebook)
         for row in kept.filter(status=Status.WAITING).order_by("variant"):
             self.waiting.setdefault(row.cell_id, []).append(row)
         for row in kept.filter(status=Status.ADOPTED).order_by("decided_at"):
             self.adopted[row.cell_id] = row
+        for cell, step in kept.order_by("created_at").values_list("cell_id", "step_id"):
+            self.steps[cell] = step
         for release in Release.objects.filter(notebook=notebook).order_by("number"):
             self.releases[release.cell_id] = release
 
@@ -124,6 +129,7 @@ def _cell(chain: Chain, key: CellKey, *, plan: Plan, rows: _Rows) -> CellState:
         can_go_back=adopted is not None and cell.output_id == str(adopted.output_id),
         release=release.number if release else 0,
         release_is_current=release is not None and release.text == cell.text,
+        step=str(rows.steps.get(key.cell, "")),
     )
 
 

@@ -1,6 +1,7 @@
 """A browser's socket on a notebook: frames in, services called, frames out."""
 
 import asyncio
+import json
 import logging
 import uuid
 from typing import Any
@@ -228,8 +229,12 @@ class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no ty
         self._may_continue.set()
 
     def _hear_of_person(self, message: Message) -> None:
-        if message["type"] == "topic.event" and message["event"]["type"] == "access.changed":
+        if message["type"] != "topic.event":
+            return
+        if message["event"]["type"] == "access.changed":
             self._room_now.check_rights(only=self.user_id)
+        else:
+            self.post(json.dumps(message["event"], separators=(",", ":")))
 
     def _person(self) -> dict[str, Any]:
         return {"id": str(self.user.pk), "name": str(self.user), "color": self.user.caret_color}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from apps.accounts.models import User
-from apps.notebooks import selectors
+from apps.notebooks import ai, selectors
 from apps.notebooks.chain.graph import CellSpec, Outside, Problem
 from apps.notebooks.chain.references import CellKey, Reference, WrittenReference
 from apps.notebooks.models import Notebook, Release
@@ -115,12 +115,13 @@ class _Gathering:
             self._result.outside.problems[reference] = "missing"
             return False
         spec, name = source
-        self._result.outside.labels[reference.target] = f"{notebook.slug}/{name}"
+        self._result.outside.labels[reference.target] = f"{notebook} / {name}"
         if reference.mode == "released" or not self._is_near(notebook):
             self._read_release(reference)
             return False
         self._result.outside.texts[reference] = spec.readable
-        return spec.kind == "prompt" and level >= Level.RUN and notebook.trashed_at is None
+        may_run = level >= Level.RUN and notebook.trashed_at is None
+        return spec.kind == "prompt" and may_run and ai.is_on(self._user, notebook)
 
     def _read_release(self, reference: Reference) -> None:
         release = Release.objects.filter(
@@ -138,7 +139,7 @@ class _Gathering:
         """Return the notebook and the person's level; None when it is not for them, or gone."""
         if pk not in self._notebooks:
             notebook = (
-                Notebook.objects.select_related("workspace__division__parent")
+                Notebook.objects.select_related("workspace__division__parent", "organization")
                 .filter(pk=pk, organization=self._home.organization_id)
                 .first()
             )

@@ -20,6 +20,7 @@ class Choice:
     notebook: str  # id; empty for the notebook at hand
     cell: str
     label: str
+    written: str  # between braces
     title: str
     mode: str  # live | released
     is_released: bool
@@ -35,6 +36,7 @@ def choices_for(user: User, notebook: Notebook, search: str) -> list[Choice]:
             notebook="",
             cell=str(spec.key.cell),
             label=name,
+            written=name,
             title=notebook.title,
             mode="live",
             is_released=False,
@@ -65,7 +67,8 @@ def _elsewhere(user: User, notebook: Notebook, wanted: str) -> list[Choice]:
             Choice(
                 notebook=str(row.notebook_id),
                 cell=str(row.cell_id),
-                label=f"{row.notebook.slug}/{row.name}",
+                label=row.name,
+                written=f"{row.notebook.slug}/{row.name}",
                 title=row.notebook.title,
                 mode="live" if is_near else "released",
                 is_released=release is not None,

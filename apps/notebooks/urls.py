@@ -2,7 +2,17 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.notebooks.views import chain, editor, images, leaving, pages, service_worker, sharing, updates
+from apps.notebooks.views import (
+    ai,
+    chain,
+    editor,
+    images,
+    leaving,
+    pages,
+    service_worker,
+    sharing,
+    updates,
+)
 
 app_name = "notebooks"
 
@@ -49,6 +59,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("o/<slug:slug>/people/<uuid:pk>/remove/", leaving.remove_person, name="remove_person"),
     path("o/<slug:slug>/leave/", leaving.leave, name="leave"),
+    path("o/<slug:slug>/settings/models/", ai.organization, name="ai_organization"),
+    path("o/<slug:slug>/structure/workspaces/<uuid:pk>/models/", ai.workspace, name="ai_workspace"),
+    path("settings/models/", ai.oneself, name="ai_self"),
     path("sw.js", service_worker.service_worker, name="service_worker"),
     path("s/<str:token>/", sharing.open_link, name="open_link"),
 ]

@@ -323,7 +323,7 @@ class TestAcrossNotebooks:
         project(book.pk)
         assert [one.label for one in sources.choices_for(retailer, shelf, "")] == ["shelf"]
         labels = [one.label for one in sources.choices_for(editor, near, "tag")]
-        assert labels == ["launch/tagline"]
+        assert labels == ["tagline"]
 
     def test_a_circle_through_two_notebooks_is_refused_with_its_path(self, company, editor):
         first = writers.notebook(company.launches, editor, prompt_cell("one"), title="First")

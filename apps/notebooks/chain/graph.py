@@ -188,7 +188,9 @@ def _circles(
             if back:
                 names = (shown[key], *(shown[step] for step in back))
                 found.append(
-                    BrokenReference(cell=key, label=shown[target], problem="circular", target=target, path=names)
+                    BrokenReference(
+                        cell=key, label=shown[target], problem="circular", target=target, path=names
+                    )
                 )
     return found
 

@@ -118,10 +118,12 @@ def start_update(
 
     Raises:
         AiIsOff: Somebody switched it off.
+        NotebookIsClosed: It lies in the trash.
         CellCannotRun: One of the given cells reads something that it cannot, or is no prompt.
         NothingOutOfDate: There is nothing to do.
     """
     ai.require(by, access.notebook)
+    _refuse_trash(access.notebook)
     subject = Subject(kind="notebook", id=str(access.notebook.pk))
     known = Run.objects.of(subject).filter(idempotency_key=idempotency_key).first()
     if known is not None:
@@ -175,9 +177,11 @@ def release(*, access: Access, by: User, cell: uuid.UUID) -> Release:
     """Offer the cell's standing text to other divisions as its next version.
 
     Raises:
+        NotebookIsClosed: The notebook lies in the trash.
         NotVisible: There is no such cell.
         NothingWritten: Its text is empty.
     """
+    _refuse_trash(access.notebook)
     spec, name = _standing(access.notebook, cell)
     if not spec.text.strip():
         raise NothingWritten(_("“%(cell)s” is empty: there is nothing to release") % {"cell": name})
@@ -202,6 +206,12 @@ def release(*, access: Access, by: User, cell: uuid.UUID) -> Release:
     )
     projection.announce(access.notebook.pk)
     return made
+
+
+def _refuse_trash(notebook: Notebook) -> None:
+    if notebook.trashed_at is not None:
+        message = _("“%(title)s” is in the trash. Restore it first.")
+        raise adoption.NotebookIsClosed(message % {"title": notebook})
 
 
 def _standing(notebook: Notebook, cell: uuid.UUID) -> tuple[CellSpec, str]:

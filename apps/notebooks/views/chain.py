@@ -33,7 +33,7 @@ def state(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
 @require_POST
 def run(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     """Write what is out of date, or the given cells."""
-    access = access_notebook(person(request), notebook, need=Level.RUN)
+    access = _entered(request, notebook, need=Level.RUN)
     form = ChainForm(request.POST)
     if not form.is_valid():
         return _refused(form)
@@ -50,7 +50,7 @@ def run(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
 @require_POST
 def stop(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     """Stop all that is being written in the notebook, whoever began it."""
-    access = access_notebook(person(request), notebook, need=Level.RUN)
+    access = _entered(request, notebook, need=Level.RUN)
     return JsonResponse({"stopped": chain.stop(access=access, by=person(request))})
 
 
@@ -58,7 +58,7 @@ def stop(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
 @require_POST
 def adopt(request: HttpRequest, notebook: uuid.UUID, output: uuid.UUID) -> HttpResponse:
     """Put a waiting output in place of the result."""
-    access = _editing(request, notebook)
+    access = _entered(request, notebook, need=Level.EDIT)
     adoption.adopt(access=access, by=person(request), output=output)
     return JsonResponse({"adopted": str(output)})
 
@@ -67,7 +67,7 @@ def adopt(request: HttpRequest, notebook: uuid.UUID, output: uuid.UUID) -> HttpR
 @require_POST
 def dismiss(request: HttpRequest, notebook: uuid.UUID, output: uuid.UUID) -> HttpResponse:
     """Put a waiting output away."""
-    access = _editing(request, notebook)
+    access = _entered(request, notebook, need=Level.EDIT)
     chain.dismiss(access=access, by=person(request), output=output)
     return JsonResponse({"dismissed": str(output)})
 
@@ -76,7 +76,7 @@ def dismiss(request: HttpRequest, notebook: uuid.UUID, output: uuid.UUID) -> Htt
 @require_POST
 def back(request: HttpRequest, notebook: uuid.UUID, cell: uuid.UUID) -> HttpResponse:
     """Go back to what stood before the last adoption."""
-    access = _editing(request, notebook)
+    access = _entered(request, notebook, need=Level.EDIT)
     adoption.back(access=access, by=person(request), cell=cell)
     return JsonResponse({"back": str(cell)})
 
@@ -85,7 +85,7 @@ def back(request: HttpRequest, notebook: uuid.UUID, cell: uuid.UUID) -> HttpResp
 @require_POST
 def release(request: HttpRequest, notebook: uuid.UUID, cell: uuid.UUID) -> HttpResponse:
     """Offer the cell's text to other divisions."""
-    access = access_notebook(person(request), notebook, need=Level.EDIT)
+    access = _entered(request, notebook, need=Level.EDIT)
     made = chain.release(access=access, by=person(request), cell=cell)
     return JsonResponse({"release": made.number})
 
@@ -95,7 +95,7 @@ def release(request: HttpRequest, notebook: uuid.UUID, cell: uuid.UUID) -> HttpR
 @never_cache
 def pick(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     """Answer the cells that a reference may lead to."""
-    access = access_notebook(person(request), notebook, need=Level.EDIT)
+    access = _entered(request, notebook, need=Level.EDIT)
     found = sources.choices_for(person(request), access.notebook, request.GET.get("q", ""))
     return JsonResponse({"cells": [asdict(choice) for choice in found]})
 
@@ -105,7 +105,7 @@ def pick(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
 @never_cache
 def source(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     """Answer what a chip stands for, as far as the person may see it."""
-    access = access_notebook(person(request), notebook)
+    access = _entered(request, notebook, need=Level.VIEW)
     reference = _reference(request, notebook)
     found = outside.look_up(person(request), access.notebook, reference)
     if found.problem is None:
@@ -120,7 +120,7 @@ def source(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
 @never_cache
 def graph(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     """Draw the chain; a cell of the picture leads to the cell in the page."""
-    access = access_notebook(person(request), notebook)
+    access = _entered(request, notebook, need=Level.VIEW)
     shown = chain.chain_for(person(request), access.notebook)
     states = chain_page.drawn_states(shown)
     picture = draw(shown.graph)
@@ -133,9 +133,9 @@ def graph(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     return render(request, "notebooks/graph.html", context)
 
 
-def _editing(request: HttpRequest, notebook: uuid.UUID) -> Access:
-    """Return the notebook for somebody who may edit it while models may write there."""
-    access = access_notebook(person(request), notebook, need=Level.EDIT)
+def _entered(request: HttpRequest, notebook: uuid.UUID, *, need: Level) -> Access:
+    """Return the notebook for somebody who may, where models may write at all."""
+    access = access_notebook(person(request), notebook, need=need)
     ai.require(person(request), access.notebook)
     return access
 

@@ -1,7 +1,5 @@
 """The words of cells and of what models write into them; {name} is filled in by the browser."""
 
-# ruff: noqa: RUF001  (dashes and quotation marks as typographers set them)
-
 from django.utils.translation import gettext as _
 
 

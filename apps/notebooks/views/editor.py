@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.models import User
+from apps.notebooks import ai
 from apps.notebooks.forms import TitleForm
 from apps.notebooks.models import SCHEMA_VERSION, Notebook
 from apps.notebooks.selectors import Access, workspaces_to_write_in
@@ -69,6 +70,7 @@ def _page_data(user: User, access: Access) -> dict[str, Any]:
         "user": {"id": str(user.pk), "name": str(user), "color": user.caret_color},
         "level": int(access.level),
         "trashed": notebook.trashed_at is not None,
+        "ai": ai.is_on(user, notebook),
         "schemaVersion": SCHEMA_VERSION,
         "epoch": str(notebook.document.epoch),
         "urls": {

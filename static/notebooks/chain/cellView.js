@@ -3,15 +3,17 @@
  * model is writing or has left beside the text. Only the middle is document; the rest follows the store.
  */
 import { element, iconButton } from "../editor/elements.js";
+import { place } from "../editor/placing.js";
 import { entry } from "../editor/popMenu.js";
 import { say } from "../editor/words.js";
 import { asName, parameterForm, parameters } from "./fields.js";
 import { arriving, failure, fan, problems, proposal } from "./results.js";
 
-const OPEN = new Set(["queued", "running", "streaming"]);
+const OPEN = new Set(["queued", "running", "streaming", "succeeded"]); // the last one is on its way into the text
 
 export class CellView {
   #onChange = () => this.draw();
+  #onWords = ({ detail }) => detail.has(this.id) && this.draw();
   #drawn = "";
 
   constructor({ node, view, editor, getPos, store, menu }) {
@@ -30,6 +32,7 @@ export class CellView {
     this.#makeTools();
     this.#attributes();
     store.addEventListener("change", this.#onChange);
+    store.addEventListener("words", this.#onWords);
     this.draw();
   }
 
@@ -47,6 +50,7 @@ export class CellView {
 
   destroy() {
     this.store.removeEventListener("change", this.#onChange);
+    this.store.removeEventListener("words", this.#onWords);
   }
 
   ignoreMutation(mutation) {
@@ -113,7 +117,7 @@ export class CellView {
     if (this.isPrompt && this.store.ai) {
       if (cell?.can_go_back) entries.push(entry("undo-2", say("chain_back"), () => this.store.back(this.id)));
     }
-    if (this.store.mayEdit || !this.store.ai) {
+    if (this.store.mayEdit && this.store.ai) {
       const words = cell?.release
         ? say(cell.release_is_current ? "chain_release_current" : "chain_release_again", {
             number: cell.release,
@@ -123,12 +127,27 @@ export class CellView {
       entries.push(entry("send", words, () => this.store.release(this.id), { disabled }));
     }
     entries.push(entry("trash-2", say("chain_remove"), () => this.#remove(), { more: "menu-item-danger" }));
-    this.menu().open(this.moreButton, this.node.attrs.name, entries);
-    if (!this.isPrompt || !this.store.ai) return;
+    const menu = this.menu();
+    const back = (chosen) => !chosen && this.moreButton.focus();
+    menu.dom.setAttribute("role", "menu");
+    menu.open(this.moreButton, this.node.attrs.name, entries, back);
+    if (this.isPrompt && this.store.ai) this.#addForm(menu);
+  }
+
+  /** Put the parameters above the entries: fields by Tab, entries by arrow keys as in every menu. */
+  #addForm(menu) {
     const form = parameterForm(parameters(this.node.attrs.params), (values) =>
       this.#set({ params: JSON.stringify(values) }),
     );
-    this.menu().dom.prepend(form);
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") menu.close();
+      else if (event.key !== "Escape") event.stopPropagation();
+    });
+    const list = element("div", { role: "menu", "aria-label": say("chain_more") }, ...menu.dom.children);
+    menu.dom.setAttribute("role", "dialog");
+    menu.dom.replaceChildren(form, list);
+    place(menu.dom, menu.box, this.moreButton.getBoundingClientRect());
+    form.querySelector("select").focus({ preventScroll: true });
   }
 
   #remove() {

@@ -130,8 +130,8 @@ export const ChainExtension = Extension.create({
     const arrived = () => editor.view.dispatch(editor.state.tr.setMeta("addToHistory", false));
     const picker = new Picker({ url, arrived });
     store.addEventListener("change", () => picker.forget());
-    const refer = ({ cell, notebook, mode, label }, range) => {
-      const attrs = { cellId: cell, notebookId: notebook || null, mode, label };
+    const refer = ({ cell, notebook, mode, written }, range) => {
+      const attrs = { cellId: cell, notebookId: notebook || null, mode, label: written };
       editor.chain().focus().insertContentAt(range, { type: "cellReference", attrs }).run();
     };
     const cellView = (node, view, getPos) =>

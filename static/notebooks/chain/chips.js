@@ -11,7 +11,12 @@ export class ChipView {
 
   constructor({ node, store, card, notebookId }) {
     Object.assign(this, { node, store, card, notebookId });
-    this.dom = element("span", { class: "cell-reference", contenteditable: "false", tabindex: -1 });
+    this.dom = element("span", {
+      class: "cell-reference",
+      contenteditable: "false",
+      role: "note",
+      tabindex: -1,
+    });
     const show = () => {
       this.#timer = setTimeout(() => this.card().show(this.dom, this.node.attrs), HOVER_MS);
     };
@@ -52,7 +57,7 @@ export class ChipView {
     const key = `${notebookId ?? this.notebookId}:${cellId}`;
     const own = notebookId && notebookId !== this.notebookId ? null : this.store.cell(cellId);
     const problem = this.store.problemOf(key);
-    const words = own?.name ?? label ?? "?";
+    const words = (own?.name ?? this.store.sources.get(key) ?? label) || "?";
     if (this.dom.textContent !== words) this.dom.textContent = words;
     this.dom.dataset.mode = mode;
     this.dom.toggleAttribute("data-elsewhere", Boolean(notebookId) && notebookId !== this.notebookId);

@@ -76,7 +76,7 @@ export class ChainPage {
     const { store } = this;
     const hasCells = store.cells.size > 0;
     const hasPrompts = [...store.cells.values()].some(({ kind }) => kind === "prompt");
-    this.draws.hidden = !hasCells;
+    this.draws.hidden = !(store.ai && hasCells);
     this.origins.hidden = !(store.ai && hasPrompts);
     this.#drawButton(hasPrompts);
     const drawn = JSON.stringify([...store.cells.values()].map(({ id, name, state }) => [id, name, state]));

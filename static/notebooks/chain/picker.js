@@ -48,7 +48,7 @@ function asItem(choice) {
   return {
     ...choice,
     icon: choice.notebook ? "notebook-text" : "tag",
-    hint: choice.preview || choice.title,
-    search: `${choice.label} ${choice.title}`.toLowerCase(),
+    hint: [choice.notebook && choice.title, choice.preview].filter(Boolean).join(" · "),
+    search: `${choice.written} ${choice.title}`.toLowerCase(),
   };
 }

@@ -9,43 +9,57 @@ import { say } from "../editor/words.js";
 import { LiveTexts } from "./liveTexts.js";
 
 const REST_MS = 80; // events come in groups
+const EACH_MS = 8; // for each page that has the notebook open: a hundred of them do not ask at once
+const SPREAD_MS = 1500; // at most
 const GAP_MS = 300; // a snapshot lags behind the deltas by about so much
 const POLL_MS = 1000; // while something is written and events cannot reach us
+const POLL_IDLE_MS = 5000;
+const LANDING_MS = 3000; // what was written should be in the document by then
+const SAVED_MS = 3000; // longest wait for what was just typed to arrive
 const OVER = new Set(["succeeded", "cached", "failed", "cancelled"]);
+const GONE_ON = new Set(["queued", "running"]); // of runs: not over
 
 export class ChainStore extends EventTarget {
   #timer = 0;
-  #asking = null;
+  #due = 0;
+  #asking = false;
   #again = false;
+  #late = false; // something happened while nobody was looking
+  #tookMs = 0;
+  #frame = 0;
+  #spoken = new Set(); // cells whose words grew since the last frame
   #live = new LiveTexts();
   #steps = new Map(); // cell key -> {run, step, status, error, variants}
+  #problems = new Map(); // cell key -> words
   #stop = new AbortController();
 
-  constructor({ session, url, notebookId, note }) {
+  constructor({ session, url, notebookId, note, ai = false }) {
     super();
-    Object.assign(this, { session, url, notebookId, note });
+    Object.assign(this, { session, url, notebookId, note, ai });
     this.cells = new Map();
     this.update = { count: 0, elsewhere: 0, seconds: 0, tokens: 0 };
     this.runs = [];
-    this.ai = false;
     this.mayRun = false;
     this.mayEdit = false;
     this.known = false;
+    this.sources = new Map(); // cell key -> what a cell of another notebook is called
     const { signal } = this.#stop;
     session.addEventListener("event", ({ detail }) => this.#hear(detail), { signal });
-    session.addEventListener("level", () => this.refresh(), { signal });
+    session.addEventListener("level", () => this.refresh(0), { signal });
     session.addEventListener("state", () => this.#reconnected(), { signal });
+    document.addEventListener("visibilitychange", () => this.#late && this.refresh(0), { signal });
     this.refresh(0);
   }
 
   destroy() {
     clearTimeout(this.#timer);
+    cancelAnimationFrame(this.#frame);
     this.#stop.abort();
   }
 
   /** Whether any run of the notebook goes on. */
   get isWriting() {
-    return this.runs.some(({ status }) => status === "queued" || status === "running");
+    return this.runs.some(({ status }) => GONE_ON.has(status));
   }
 
   /** Whether somebody has pressed Stop and the words have not ended yet. */
@@ -64,11 +78,7 @@ export class ChainStore extends EventTarget {
 
   /** Return why a source cannot be read from here, in words; nothing where it can. */
   problemOf(key) {
-    for (const { problems } of this.cells.values()) {
-      const found = problems.find(({ target }) => target === key);
-      if (found) return found.words;
-    }
-    return "";
+    return this.#problems.get(key) ?? "";
   }
 
   /** Return what is being written into a cell: {status, error, texts}; null when nothing is. */
@@ -81,16 +91,30 @@ export class ChainStore extends EventTarget {
 
   /** Ask the server soon; many wishes are one question. */
   refresh(rest = REST_MS) {
+    const due = performance.now() + rest;
+    if (this.#timer && this.#due <= due) return;
     clearTimeout(this.#timer);
+    this.#due = due;
     this.#timer = setTimeout(() => this.#ask(), rest);
   }
 
+  /** Ask soon, but not with everybody else, nor faster than the server answers. */
+  #refreshAmongOthers() {
+    const others = Math.max(0, this.session.awareness.getStates().size - 1);
+    const spread = Math.random() * Math.min(SPREAD_MS, others * EACH_MS);
+    this.refresh(Math.max(REST_MS, this.#tookMs) + spread);
+  }
+
   async #ask() {
+    this.#timer = 0;
+    this.#late = document.hidden && this.known;
+    if (this.#late) return;
     if (this.#asking) {
       this.#again = true;
       return;
     }
-    this.#asking = new AbortController();
+    this.#asking = true;
+    const since = performance.now();
     try {
       const headers = { Accept: "application/json" };
       const answer = await fetch(this.url, { headers, signal: this.#stop.signal });
@@ -98,12 +122,18 @@ export class ChainStore extends EventTarget {
     } catch {
       // offline or leaving: the next event or connection asks again
     } finally {
-      this.#asking = null;
-      if (this.#again) {
-        this.#again = false;
-        this.refresh();
-      }
+      this.#tookMs = performance.now() - since;
+      this.#asking = false;
+      if (this.#again) this.refresh(Math.max(REST_MS, this.#tookMs));
+      this.#again = false;
+      this.#pollSoon();
     }
+  }
+
+  /** Where no socket is let through nobody tells us of events. */
+  #pollSoon() {
+    if (this.#stop.signal.aborted || this.session.state.transport !== "http") return;
+    this.refresh(this.isWriting ? POLL_MS : POLL_IDLE_MS * (1 + Math.random() / 2));
   }
 
   #take(state) {
@@ -112,45 +142,78 @@ export class ChainStore extends EventTarget {
     this.mayRun = state.may_run;
     this.mayEdit = state.may_edit ?? false;
     this.cells = new Map(state.cells.map((cell) => [cell.id, cell]));
+    const problems = state.cells.flatMap((cell) => cell.problems);
+    this.#problems = new Map(problems.map(({ target, words }) => [target, words]));
+    this.sources = new Map(Object.entries(state.sources ?? {}));
     this.update = state.update ?? { count: 0, elsewhere: 0, seconds: 0, tokens: 0 };
     this.runs = state.runs ?? [];
     this.#takeSteps();
     if (!this.#live.catchUp(this.runs)) this.refresh(GAP_MS);
     this.#live.keepOnly(new Set([...this.#steps.values()].map(({ step }) => step)));
     this.#changed();
-    if (this.isWriting && this.session.state.transport !== "socket") this.refresh(POLL_MS);
   }
 
-  /** Keep the steps that are not written yet, and the failures of the last run of each cell. */
+  /** Keep the steps that are not written yet, the words that the document lacks, and the last run's failures. */
   #takeSteps() {
-    this.#steps.clear();
-    for (const { run, status, steps } of this.runs) {
-      for (const { key, step, status: at, error, variants } of steps) {
-        const shown = !OVER.has(at) || at === "failed";
-        if (shown) this.#steps.set(key, { run, step, status: at, error, variants });
-        else if (!OVER.has(status)) this.#steps.delete(key);
+    this.#steps = new Map();
+    for (const { run, steps } of this.runs) {
+      for (const { key, step, status, error, variants } of steps) {
+        const cell = this.#cellOf(key);
+        const lands = status === "succeeded" && cell && cell.step !== step;
+        const shown = !OVER.has(status) || status === "failed" || lands;
+        if (shown) this.#steps.set(key, { run, step, status, error, variants });
+        else this.#steps.delete(key); // an older run's: this one came after it
       }
     }
+  }
+
+  #cellOf(key) {
+    const [notebook, cell] = key.split(":");
+    return notebook === this.notebookId ? this.cells.get(cell) : undefined;
   }
 
   #hear(event) {
     if (event.type === "inference.delta") this.#delta(event);
     else if (event.type === "inference.step") this.#step(event);
-    else if (event.type === "inference.run" || event.type === "chain.changed") this.refresh();
+    else if (event.type === "inference.run") this.#run(event);
+    else if (event.type === "chain.changed") this.#refreshAmongOthers();
+    else if (event.type === "ai.switched") this.refresh(0);
   }
 
   #delta(event) {
     const step = this.#steps.get(event.key);
     if (!step || step.step !== event.step) this.refresh();
     else if (!OVER.has(step.status)) step.status = "streaming";
-    if (this.#live.take(event)) this.#changed();
+    if (this.#live.take(event)) this.#speak(event.key.split(":")[1]);
     else this.refresh(GAP_MS);
+  }
+
+  /** Tell the cell that its words grew, once for each frame that is drawn. */
+  #speak(cell) {
+    this.#spoken.add(cell);
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      const detail = new Set(this.#spoken);
+      this.#spoken.clear();
+      this.dispatchEvent(new CustomEvent("words", { detail }));
+    });
   }
 
   #step({ key, step, status, error }) {
     const known = this.#steps.get(key);
-    if (known?.step === step) Object.assign(known, { status, error });
-    this.refresh();
+    if (known?.step !== step) return this.#refreshAmongOthers();
+    Object.assign(known, { status, error });
+    // What was written lands in the document next, which is an event of its own; this is for when it gets lost.
+    if (status === "succeeded") this.refresh(LANDING_MS + Math.random() * SPREAD_MS);
+    else if (OVER.has(status)) this.#refreshAmongOthers();
+    return this.#changed();
+  }
+
+  #run({ run, status, stopping }) {
+    const known = this.runs.find((one) => one.run === run);
+    if (!known || OVER.has(status) || this.position) this.#refreshAmongOthers();
+    if (!known) return;
+    Object.assign(known, { status, stopping });
     this.#changed();
   }
 
@@ -166,9 +229,25 @@ export class ChainStore extends EventTarget {
 
   /** Write what is out of date, or the given cells; a second press with the same key is the same run. */
   async run(cells = []) {
-    await this.session.settled();
+    await this.#saved();
     const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
     await this.#post("run/", { key, cells: cells.join(",") });
+  }
+
+  /** Wait until the server has what was typed, as far as it can be reached: models read what stands there. */
+  #saved() {
+    const { session } = this;
+    const isSaved = () => !session.state.pending;
+    if (isSaved()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const listening = new AbortController();
+      const done = () => {
+        listening.abort();
+        resolve();
+      };
+      session.addEventListener("state", () => isSaved() && done(), { signal: listening.signal });
+      setTimeout(done, SAVED_MS);
+    });
   }
 
   stop() {

@@ -53,7 +53,7 @@ export function extensions({ session, store, user, urls, box, note }) {
     Gapcursor,
     Typing,
     Blocks,
-    Slash.configure({ box }),
+    Slash.configure({ box, models: () => store.ai }),
     Bars.configure({ box }),
     BlockHandle.configure({ box }),
     ChainExtension.configure({ store, box, url: urls.chain, notebookId: session.notebookId }),

@@ -1,12 +1,13 @@
 /** The kinds of blocks that a person can insert or turn a block into; slash menu, block menu and toolbar show them. */
 import { say } from "./words.js";
 
-const kind = (id, icon, run, { active, turns = true, search = "" } = {}) => ({
+const kind = (id, icon, run, { active, turns = true, needsModels = false, search = "" } = {}) => ({
   id,
   icon,
   run,
   active: active ?? (() => false),
   turns,
+  needsModels,
   get label() {
     return say(`kind_${id}`);
   },
@@ -56,8 +57,16 @@ export const KINDS = [
     search: "grid",
   }),
   kind("image", "image-plus", (chain) => chain.pickImages(), { turns: false, search: "img photo" }),
-  kind("promptCell", "sparkles", (chain) => chain.insertPromptCell(), { turns: false, search: "{{ ai cell" }),
-  kind("textCell", "tag", (chain) => chain.insertTextCell(), { turns: false, search: "{{ cell name" }),
+  kind("promptCell", "sparkles", (chain) => chain.insertPromptCell(), {
+    turns: false,
+    needsModels: true,
+    search: "{{ ai cell",
+  }),
+  kind("textCell", "tag", (chain) => chain.insertTextCell(), {
+    turns: false,
+    needsModels: true,
+    search: "{{ cell name",
+  }),
   kind("rule", "minus", (chain) => chain.setHorizontalRule(), { turns: false, search: "hr ---" }),
 ];
 
@@ -67,11 +76,12 @@ function isPlain(editor) {
 }
 
 /** Return the kinds that fit what was typed after the slash: those whose name begins with it first. */
-export function matching(query) {
+export function matching(query, { models = true } = {}) {
   const wanted = query.trim().toLowerCase();
-  if (!wanted) return KINDS;
+  const offered = KINDS.filter((found) => models || !found.needsModels);
+  if (!wanted) return offered;
   const begins = (found) => found.label.toLowerCase().startsWith(wanted);
-  const fitting = KINDS.filter((found) => found.search.includes(wanted));
+  const fitting = offered.filter((found) => found.search.includes(wanted));
   return [...fitting.filter(begins), ...fitting.filter((found) => !begins(found))];
 }
 

@@ -79,6 +79,7 @@ class NotebookEditor extends HTMLElement {
       session,
       url: page.urls.chain,
       notebookId: page.notebook.id,
+      ai: page.ai,
       note: toast,
     });
     const attributes = {

@@ -9,7 +9,7 @@ export const Slash = Extension.create({
   priority: 200, // before the keys of lists and tables, which also answer Enter and Tab
 
   addOptions() {
-    return { box: () => document.body };
+    return { box: () => document.body, models: () => true };
   },
 
   addProseMirrorPlugins() {
@@ -22,7 +22,7 @@ export const Slash = Extension.create({
         label: () => say("insert"),
         none: (query) => say("insert_none", { query }),
         box: options.box,
-        items: matching,
+        items: (query) => matching(query, { models: options.models() }),
         run: insert,
       }),
     ];
