@@ -7,7 +7,7 @@ update may decode and still be impossible to apply, after which no browser could
 
 from collections.abc import Sequence
 
-from pycrdt import Doc, get_update, merge_updates
+from pycrdt import Decoder, Doc, get_update, merge_updates
 
 EMPTY = b"\x00\x00"  # an update without structs and without deletions
 
@@ -53,6 +53,12 @@ def squash(update: bytes) -> bytes:
     return bytes(merge_updates(bytes(doc.get_update()), waiting))
 
 
+def waits(update: bytes, vector: bytes) -> bool:
+    """Say whether something of the update is not in a document with this state vector."""
+    rest = Decoder(bytes(get_update(update, vector)))
+    return rest.read_var_uint() > 0 or _deletes_beyond(rest, _clocks(vector))
+
+
 class Mirror:
     """A document in memory, to try updates on before they are stored. Never read from."""
 
@@ -73,8 +79,22 @@ class Mirror:
         """Apply the update and say whether anything in it was new."""
         before = self._doc.get_update()
         self.apply(update)
-        return bool(self._doc.get_update() != before) or self._waits(update)
+        # What still waits for another update may be unknown: keep it.
+        return bool(self._doc.get_update() != before) or waits(update, self._doc.get_state())
 
-    def _waits(self, update: bytes) -> bool:
-        """Say whether structs of the update still wait for others, and so may be unknown."""
-        return not bytes(get_update(update, self._doc.get_state())).startswith(b"\x00")
+
+def _clocks(vector: bytes) -> dict[int, int]:
+    """Return how much of each client's writing a state vector says to be there."""
+    decoder = Decoder(vector)
+    count = decoder.read_var_uint()
+    return {decoder.read_var_uint(): decoder.read_var_uint() for _ in range(count)}
+
+
+def _deletes_beyond(rest: Decoder, clocks: dict[int, int]) -> bool:
+    """Say whether a delete set names something that is not there yet."""
+    for _ in range(rest.read_var_uint()):
+        clock = clocks.get(rest.read_var_uint(), 0)
+        for _range in range(rest.read_var_uint()):
+            if rest.read_var_uint() + rest.read_var_uint() > clock:
+                return True
+    return False

@@ -21,6 +21,7 @@ from apps.notebooks.messages import Caret, Update
 from apps.notebooks.numbers import Seen
 from apps.notebooks.presence import Presence
 from apps.notebooks.services import updates
+from apps.notebooks.services.updates import Refusal
 from apps.organizations.policy import Level
 from apps.realtime import publish
 from apps.realtime.access import AccessChanged
@@ -176,21 +177,23 @@ class Room:
 
     def _distribute(self, batch: updates.Batch, taken: list[tuple[Member, Update]]) -> None:
         """Acknowledge to the senders, relay to everybody what is not their own."""
-        own: dict[Member, list[int]] = {}
-        stored: dict[Member, set[int]] = {}
+        landed: dict[Member, list[int]] = {}
+        own: dict[Member, set[int]] = {}
         for (member, update), outcome in zip(taken, batch.outcomes, strict=True):
             if outcome.refusal is not None:
                 member.refuse(update.id, outcome.refusal.value)
-                self.check_rights(only=member.user_id)
-            elif outcome.seq is not None:
-                own.setdefault(member, []).append(update.id)
-                stored.setdefault(member, set()).add(outcome.seq)
-        for member, ids in own.items():
+                if outcome.refusal in (Refusal.NOT_ALLOWED, Refusal.IN_TRASH):
+                    self.check_rights(only=member.user_id)
+                continue
+            landed.setdefault(member, []).append(update.id)
+            if outcome.seq is not None:
+                own.setdefault(member, set()).add(outcome.seq)
+        for member, ids in landed.items():
             # A batch that is all one's own is told by its acknowledgement, others by a frame as well.
-            alone = len(stored[member]) == len(batch.payloads)
+            alone = 0 < len(own.get(member, ())) == len(batch.payloads)
             member.acknowledge(ids, first=batch.first if alone else None, last=batch.last)
         if batch.payloads:
-            self._relay(batch, stored)
+            self._relay(batch, own)
 
     def _relay(self, batch: updates.Batch, own: dict[Member, set[int]]) -> None:
         if self._seen is not None:

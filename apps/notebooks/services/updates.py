@@ -46,7 +46,7 @@ class Incoming:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of an update: its number, or why it was refused."""
+    """What became of an update: its number, why it was refused, or neither: it held nothing new."""
 
     seq: int | None = None
     refusal: Refusal | None = None
@@ -142,7 +142,7 @@ class _Appending:
         except crdt.BadUpdate:
             return Outcome(refusal=Refusal.INVALID)
         if not is_new:
-            return Outcome(seq=self._last)
+            return Outcome()
         self.rows.append(
             DocUpdate(
                 document=self._document,

@@ -176,8 +176,9 @@ export class Session extends EventTarget {
   // --- what we write ---------------------------------------------------------------------------
 
   #onDocUpdate = (update, origin) => {
-    const isOwn = ![this, this.#store, this.#tabs].includes(origin);
-    if (!isOwn) return;
+    if ([this, this.#store, this.#tabs].includes(origin)) return;
+    // Yjs tidies up formatting by itself, for readers too; theirs is neither kept nor sent.
+    if (!this.mayEdit) return;
     const key = `${this.#tabId}:${this.#nextKey++}`;
     this.#outgoing.add(key, update);
     this.#flush(); // first on its way, then onto the disk
