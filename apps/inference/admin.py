@@ -8,7 +8,6 @@ from django.http import HttpRequest
 from apps.catalog.admin import ReadOnly
 from apps.inference.models import Delivery, OutboxRow, Run, StepRun
 
-
 SHOWN = ("key", "status", "attempt", "deaths", "lease_owner", "lease_until", "error_code")
 
 
@@ -17,6 +16,27 @@ class StepInline(admin.TabularInline):
 
     model = StepRun
     fields = readonly_fields = SHOWN
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+
+class StepInline(admin.TabularInline):
+    """The steps of a run, without their words."""
+
+    model = StepRun
+    fields = readonly_fields = (
+        "key",
+        "status",
+        "attempt",
+        "deaths",
+        "lease_owner",
+        "lease_until",
+        "error_code",
+    )
     extra = 0
     can_delete = False
 

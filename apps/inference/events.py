@@ -7,7 +7,8 @@ Delivery is at most once, so a listener keeps what it has and asks when somethin
                  seq >  have.length -> keep the delta, fetch the snapshot (selectors.live_state), apply
                                        what it says, then the kept deltas; still a gap: again in 300 ms
 
-The same rule makes repeated deltas of a resumed step harmless. A snapshot lags behind the deltas by at
+A snapshot's text that is shorter than `have` is older: keep what is there. The same rule makes repeated
+deltas of a resumed step harmless. A snapshot lags behind the deltas by at
 most the interval between checkpoints (conf.Tempo.checkpoint_s).
 """
 
