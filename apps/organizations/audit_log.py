@@ -5,7 +5,7 @@ import io
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django.db.models import Q
@@ -67,8 +67,7 @@ def matching(events: AuditEventQuerySet, wanted: AuditFilter) -> AuditEventQuery
     if wanted.since:
         conditions &= Q(at__gte=datetime.combine(wanted.since, time.min, UTC))
     if wanted.until:
-        after = wanted.until + timedelta(days=1)
-        conditions &= Q(at__lt=datetime.combine(after, time.min, UTC))
+        conditions &= Q(at__lte=datetime.combine(wanted.until, time.max, UTC))
     return events.filter(conditions)
 
 
@@ -116,9 +115,9 @@ def _parse(before: str) -> tuple[datetime, str] | None:
     try:
         moment = datetime.fromisoformat(at)
         uuid.UUID(pk)
-    except ValueError:
+        return (moment.astimezone(UTC), pk) if moment.tzinfo else None
+    except (ValueError, OverflowError):  # the year 1 east of Greenwich is before all time in UTC
         return None
-    return (moment, pk) if moment.tzinfo else None
 
 
 def _with_those_below(organization: Organization, divisions: set[Any]) -> set[Any]:
@@ -174,7 +173,9 @@ def csv_row(event: AuditEvent) -> list[str]:
 def details(event: AuditEvent) -> str:
     """Return the data of the event in one line."""
     return "; ".join(
-        f"{name}: {value}" for name, value in event.data.items() if value not in {"", None}
+        f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in event.data.items()
+        if value not in ("", None)  # no set: a list can be in none
     )
 
 

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.organizations.audit_log import AuditFilter
-from apps.organizations.models import Division, Organization, Role
+from apps.organizations.models import Division, Organization, Role, Workspace
 from apps.organizations.people import PeopleFilter
 from apps.organizations.policy import RANK
 from apps.organizations.reach import Reach
@@ -39,6 +39,9 @@ class PlacedRoleForm(forms.Form):
         ranked = sorted(roles, key=lambda role: (-RANK[role], list(Role).index(role)))
         self.fields["place"].choices = [(p.value, p.indented) for p in reach.managed]  # type: ignore[attr-defined]
         self.fields["role"].choices = [(role.value, role.label) for role in ranked]  # type: ignore[attr-defined]
+        # The smallest place first: a role in the whole organization should be a decision.
+        parts = [p.value for p in reach.managed if isinstance(p.scope, Workspace)]
+        self.fields["place"].initial = parts[0] if parts else None
         self.fields["role"].initial = Role.EDITOR
 
     def clean(self) -> dict[str, Any]:

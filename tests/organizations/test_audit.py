@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import AsyncClient, Client
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client, RequestFactory
 from django.utils import timezone
 
 from apps.organizations import audit, audit_log
 from apps.organizations.audit_log import AuditFilter
+from apps.organizations.middleware import AuditOriginMiddleware
 from apps.organizations.models import AuditEvent, Role
 from tests import factories
 from tests.factories import Company
@@ -57,6 +59,20 @@ def test_a_request_lends_its_address_to_what_it_causes(
     event = AuditEvent.objects.get(verb="organization.renamed")
     assert (event.ip, event.user_agent) == ("192.0.2.9", "Tester")
     assert audit.origin.get() == audit.Origin()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("2001:db8::1", "2001:db8::1"), ("unknown", None), ("", None), ("1.2.3.4, 5.6.7.8", None)],
+)
+def test_what_is_no_address_is_not_kept_as_one(
+    rf: RequestFactory, given: str, kept: str | None
+) -> None:
+    def view(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(str(audit.origin.get().ip))
+
+    answer = AuditOriginMiddleware(view)(rf.get("/", REMOTE_ADDR=given))
+    assert answer.text == str(kept)
 
 
 def test_a_lead_reads_the_events_of_the_divisions_led(company: Company) -> None:
