@@ -22,6 +22,7 @@ from typing import Any
 
 SYNC, CHANGES, AWARENESS, UPDATE, RESEND = range(5)
 LARGEST_NUMBER = 2**53 - 1  # what JavaScript counts exactly
+LARGEST_DIGITS = len(str(LARGEST_NUMBER))
 TEXT_LIMIT = 64 * 1024
 VECTOR_LIMIT = 48 * 1024
 AWARENESS_LIMIT = 4 * 1024
@@ -125,8 +126,9 @@ def parse_hello(content: dict[str, Any]) -> Hello:
 def parse_query(query: Mapping[str, str]) -> Hello:
     """Return the introduction from the query of an HTTP request."""
     numbers = {name: query.get(name, "0") for name in ("schema", "since")}
-    if not all(number.isascii() and number.isdigit() for number in numbers.values()):
-        raise Malformed("schema and since are numbers")
+    for number in numbers.values():
+        if not (number.isascii() and number.isdigit()) or len(number) > LARGEST_DIGITS:
+            raise Malformed("schema and since are numbers")
     return parse_hello(
         {
             "schema": int(numbers["schema"]),
@@ -187,8 +189,14 @@ def parse_awareness(frame: bytes, limit: int | None = AWARENESS_LIMIT) -> list[C
 
 
 def _state(text: bytes) -> dict[str, Any] | None:
+    """Return the caret; Malformed when we could not pass on what Python's JSON takes in.
+
+    Half a surrogate pair cannot be encoded again, and NaN is no JSON to a browser: either would end
+    the answer to everybody who joins.
+    """
     try:
         state = json.loads(text)
+        json.dumps(state, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise Malformed("a caret is no JSON") from error
     if state is not None and not isinstance(state, dict):
