@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -107,10 +107,7 @@ def _entries(request: HttpRequest, organization: Organization, roles: set[str]) 
     for entry in ENTRIES:
         if entry.roles and entry.roles.isdisjoint(roles):
             continue
-        try:
-            url = reverse(entry.route, args=[organization.slug])
-        except NoReverseMatch:
-            continue
+        url = reverse(entry.route, args=[organization.slug])
         active = request.path.startswith(url)
         shown.append(NavEntry(url=url, label=str(entry.label), icon=entry.icon, active=active))
     return shown
