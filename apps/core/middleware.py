@@ -1,11 +1,43 @@
-"""Turn refusals into answers."""
+"""Turn refusals into answers, and keep what is private out of caches and logs."""
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import Resolver404, resolve
+from django.utils.cache import patch_cache_control
 from django.utils.deprecation import MiddlewareMixin
+from django_structlog.middlewares import RequestMiddleware
 
 from apps.core.errors import DomainError, NotVisible
+
+SECRETS = ("token", "key")  # the parameters of routes that open something to whoever knows them
+
+
+class RequestLogMiddleware(RequestMiddleware):
+    """Log each request by its path, without query (people search for words) and without secrets."""
+
+    @staticmethod
+    def format_request(request: HttpRequest) -> str:
+        """Return method and path, an invitation's or a reset's secret left out."""
+        path = request.path
+        try:
+            given = resolve(request.path_info).kwargs
+        except Resolver404:
+            given = {}
+        for name in SECRETS:
+            if given.get(name):
+                path = path.replace(str(given[name]), f"<{name}>")
+        return f"{request.method} {path}"
+
+
+class PrivateByDefaultMiddleware(MiddlewareMixin):
+    """Let no cache keep an answer to a signed-in person, unless the view says otherwise."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Add the header where there is none: a shared cache must ask, and never keep."""
+        if "Cache-Control" not in response and request.user.is_authenticated:
+            patch_cache_control(response, private=True, no_cache=True)
+        return response
 
 
 class DomainErrorMiddleware(MiddlewareMixin):

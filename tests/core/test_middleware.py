@@ -1,4 +1,4 @@
-"""What a refusal looks like to the page, to htmx and to a script."""
+"""What a refusal looks like to the page, to htmx and to a script; what caches and logs may keep."""
 
 from http import HTTPStatus
 
@@ -7,11 +7,12 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.sessions.backends.cache import SessionStore
 from django.http import Http404, HttpRequest, HttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django_htmx.middleware import HtmxDetails
 
 from apps.core.errors import DomainError, NotVisible
-from apps.core.middleware import DomainErrorMiddleware
+from apps.core.middleware import DomainErrorMiddleware, RequestLogMiddleware
+from tests import factories
 
 
 class ShopIsClosed(DomainError):
@@ -64,3 +65,36 @@ def test_a_page_shows_the_refusal() -> None:
     assert answer.status_code == HTTPStatus.CONFLICT
     assert b"<html" in answer.content
     assert b"Closed until eight." in answer.content
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("/invitations/Zm9vYmFy-_1/", "GET /invitations/<token>/"),
+        ("/s/Zm9vYmFy-_1/", "GET /s/<token>/"),
+        ("/accounts/password/reset/key/1-abc123-def/", "GET /accounts/password/reset/key/1-<key>/"),
+        ("/accounts/confirm-email/MQ:1abc:x-y/", "GET /accounts/confirm-email/<key>/"),
+        ("/o/alder/notebooks/?q=secret+plans", "GET /o/alder/notebooks/"),
+        ("/no/such/page/", "GET /no/such/page/"),
+    ],
+)
+def test_the_log_tells_the_path_but_nothing_that_opens_or_was_searched(
+    asked: str, told: str
+) -> None:
+    assert RequestLogMiddleware.format_request(RequestFactory().get(asked)) == told
+
+
+@pytest.mark.django_db
+def test_no_cache_keeps_what_a_signed_in_person_sees(client: Client) -> None:
+    client.force_login(
+        factories.person("Nora"), backend="allauth.account.auth_backends.AuthenticationBackend"
+    )
+
+    answer = client.get("/settings/")
+
+    assert answer["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.django_db
+def test_what_is_for_everybody_says_itself_how_long_it_keeps(client: Client) -> None:
+    assert "Cache-Control" not in client.get("/health/live/")
