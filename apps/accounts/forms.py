@@ -1,5 +1,7 @@
 """Forms about a person."""
 
+from typing import Any
+
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
@@ -23,7 +25,7 @@ class SignupForm(forms.Form):
 
 
 class ProfileForm(forms.Form):
-    """Name, colour, language and theme."""
+    """Name, colour, theme, and the language where there is a choice."""
 
     name = forms.CharField(
         label=_("Your name"),
@@ -38,15 +40,20 @@ class ProfileForm(forms.Form):
         widget=forms.RadioSelect,
         help_text=_("Of your caret and your initials."),
     )
-    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
+    language = forms.ChoiceField(label=_("Language"), choices=lambda: settings.LANGUAGES)
     theme = forms.ChoiceField(
         label=_("Theme"), choices=User.Theme.choices, widget=forms.RadioSelect
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Django's own
+        super().__init__(*args, **kwargs)
+        if len(settings.LANGUAGES) == 1:
+            del self.fields["language"]
+
     @property
     def profile(self) -> Profile:
         """Return what the valid form says."""
-        return Profile(**self.cleaned_data)
+        return Profile(**{"language": settings.LANGUAGE_CODE, **self.cleaned_data})
 
 
 class ThemeForm(forms.Form):

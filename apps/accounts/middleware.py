@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
@@ -14,7 +15,7 @@ class PreferencesMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Switch the language for this request."""
-        if request.user.is_authenticated and request.user.language:
+        if request.user.is_authenticated and request.user.language in dict(settings.LANGUAGES):
             # LocaleMiddleware, further out, sets the language of each request anew.
             translation.activate(request.user.language)
             request.LANGUAGE_CODE = request.user.language

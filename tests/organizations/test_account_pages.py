@@ -1,5 +1,7 @@
 """The first run, the way home, the profile."""
 
+from typing import Any
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
@@ -74,7 +76,12 @@ def test_home_says_how_one_gets_in(client: Client, db: None, signed_in: SignedIn
     assert "does not belong to an organization yet" in answer.text
 
 
-PROFILE = {"name": "Nora Quist", "caret_color": "3", "language": "de", "theme": "dark"}
+PROFILE = {"name": "Nora Quist", "caret_color": "3", "theme": "dark"}
+
+
+@pytest.fixture
+def two_languages(settings: Any) -> None:
+    settings.LANGUAGES = [("en", "English"), ("fr", "French")]
 
 
 def test_a_profile_is_changed_and_the_log_says_which_fields(
@@ -87,9 +94,37 @@ def test_a_profile_is_changed_and_the_log_says_which_fields(
     assert (company.owner.name, company.owner.caret_color) == ("Nora Quist", 3)
     assert client.cookies["theme"].value == "dark"
     event = AuditEvent.objects.get(verb="profile.changed")
-    assert set(event.data["fields"]) <= {"name", "caret_color", "language", "theme"}
-    assert {"name", "language", "theme"} <= set(event.data["fields"])
-    assert client.get("/settings/")["Content-Language"] == "de"
+    assert set(event.data["fields"]) <= {"name", "caret_color", "theme"}
+    assert {"name", "theme"} <= set(event.data["fields"])
+
+
+def test_one_language_is_no_choice(company: Company, signed_in: SignedIn) -> None:
+    assert 'name="language"' not in signed_in(company.owner).get("/settings/").text
+
+
+@pytest.mark.usefixtures("two_languages")
+def test_where_there_is_a_choice_pages_speak_the_person_s_language(
+    company: Company, signed_in: SignedIn
+) -> None:
+    client = signed_in(company.owner)
+    assert 'name="language"' in client.get("/settings/").text
+    assert client.post("/settings/", {**PROFILE, "language": "fr"}).status_code == 302
+    event = AuditEvent.objects.get(verb="profile.changed")
+    assert "language" in event.data["fields"]
+    assert client.get("/settings/")["Content-Language"] == "fr"
+
+
+@pytest.mark.usefixtures("two_languages")
+def test_a_language_that_is_not_offered_is_refused(company: Company, signed_in: SignedIn) -> None:
+    answer = signed_in(company.owner).post("/settings/", {**PROFILE, "language": "tlh"})
+    assert answer.status_code == 422
+
+
+def test_a_language_that_is_offered_no_more_gives_way(
+    company: Company, signed_in: SignedIn
+) -> None:
+    User.objects.filter(pk=company.owner.pk).update(language="fr")
+    assert signed_in(company.owner).get("/settings/")["Content-Language"] == "en"
 
 
 def test_a_profile_that_says_nothing_new_leaves_no_event(
@@ -101,9 +136,7 @@ def test_a_profile_that_says_nothing_new_leaves_no_event(
     assert AuditEvent.objects.filter(verb="profile.changed").count() == 1
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"name": ""}, {"caret_color": "8"}, {"language": "tlh"}, {"theme": "pink"}]
-)
+@pytest.mark.parametrize("wrong", [{"name": ""}, {"caret_color": "8"}, {"theme": "pink"}])
 def test_a_profile_out_of_range_is_refused(
     company: Company, signed_in: SignedIn, wrong: dict[str, str]
 ) -> None:
