@@ -3,6 +3,7 @@
 import os
 
 from channels.routing import ProtocolTypeRouter
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inferencecloud.settings.dev")
@@ -10,6 +11,7 @@ django_application = get_asgi_application()
 
 from apps.realtime import publish  # noqa: E402  (the consumers need the app registry)
 from inferencecloud import routing  # noqa: E402
+from inferencecloud.body_limit import BodyLimit  # noqa: E402
 from inferencecloud.lifespan import Lifespan  # noqa: E402
 
 
@@ -20,7 +22,7 @@ async def begin() -> None:
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": BodyLimit(django_application, limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
         "websocket": routing.websocket_application,
         "lifespan": Lifespan(begin),
     }
