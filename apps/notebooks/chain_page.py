@@ -55,7 +55,8 @@ class CellState:
     can_go_back: bool = False
     release: int = 0  # number of the newest; 0 without one
     release_is_current: bool = False
-    step: str = ""  # whose output came back last
+    step: str = ""  # whose outputs came back last
+    came_back: int = 0  # how many of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +95,15 @@ class _Rows:
         self.waiting: dict[uuid.UUID, list[CellOutput]] = {}
         self.adopted: dict[uuid.UUID, CellOutput] = {}
         self.releases: dict[uuid.UUID, Release] = {}
-        self.steps: dict[uuid.UUID, uuid.UUID] = {}
+        self.steps: dict[uuid.UUID, tuple[uuid.UUID, int]] = {}
         kept = CellOutput.objects.filter(notebook=notebook)
         for row in kept.filter(status=Status.WAITING).order_by("variant"):
             self.waiting.setdefault(row.cell_id, []).append(row)
         for row in kept.filter(status=Status.ADOPTED).order_by("decided_at"):
             self.adopted[row.cell_id] = row
         for cell, step in kept.order_by("created_at").values_list("cell_id", "step_id"):
-            self.steps[cell] = step
+            last, count = self.steps.get(cell, (step, 0))
+            self.steps[cell] = (step, count + 1 if last == step else 1)
         for release in Release.objects.filter(notebook=notebook).order_by("number"):
             self.releases[release.cell_id] = release
 
@@ -117,6 +119,7 @@ def _cell(chain: Chain, key: CellKey, *, plan: Plan, rows: _Rows) -> CellState:
     cell = chain.graph.cells[key]
     release = rows.releases.get(key.cell)
     adopted = rows.adopted.get(key.cell)
+    step, came_back = rows.steps.get(key.cell, ("", 0))
     return CellState(
         id=str(key.cell),
         key=str(key),
@@ -129,7 +132,8 @@ def _cell(chain: Chain, key: CellKey, *, plan: Plan, rows: _Rows) -> CellState:
         can_go_back=adopted is not None and cell.output_id == str(adopted.output_id),
         release=release.number if release else 0,
         release_is_current=release is not None and release.text == cell.text,
-        step=str(rows.steps.get(key.cell, "")),
+        step=str(step),
+        came_back=came_back,
     )
 
 

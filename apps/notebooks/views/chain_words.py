@@ -42,6 +42,7 @@ def _states() -> dict[str, str]:
         "chain_state_current": _("Up to date"),
         "chain_state_stale": _("Out of date"),
         "chain_state_broken": _("Cannot be written"),
+        "chain_state_next": _("Comes next"),
         "chain_state_writing": _("Writing"),
         "chain_state_failed": _("Not written"),
         "chain_release": _("Release for other divisions"),
@@ -55,10 +56,11 @@ def _states() -> dict[str, str]:
 
 def _results() -> dict[str, str]:
     return {
-        "chain_begins": _("Starting…"),
+        "chain_begins": _("About to be written…"),
         "chain_variant": _("Variant {number}"),
         "chain_choose": _("Choose one: arrow keys, Enter"),
         "chain_use": _("Use this"),
+        "chain_none_of_them": _("None of them"),
         "chain_keep_text": _("Keep the text as it is"),
         "chain_proposal": _("A new version waits. Your text has not been changed."),
         "chain_again": _("Try again"),

@@ -146,7 +146,7 @@ export class CellView {
     const list = element("div", { role: "menu", "aria-label": say("chain_more") }, ...menu.dom.children);
     menu.dom.setAttribute("role", "dialog");
     menu.dom.replaceChildren(form, list);
-    place(menu.dom, menu.box, this.moreButton.getBoundingClientRect());
+    place(menu.dom, menu.box, this.moreButton.getBoundingClientRect(), { align: "end" });
     form.querySelector("select").focus({ preventScroll: true });
   }
 
@@ -175,7 +175,7 @@ export class CellView {
 
   #stateName(cell, writing) {
     if (!this.isPrompt || !this.store.ai) return "text";
-    if (writing && OPEN.has(writing.status)) return "writing";
+    if (writing && OPEN.has(writing.status)) return writing.texts.some(Boolean) ? "writing" : "next";
     if (writing?.status === "failed") return "failed";
     return cell?.state ?? "none";
   }
@@ -183,25 +183,35 @@ export class CellView {
   #headWords(cell, state) {
     const shown = cell && cell.name !== this.node.attrs.name ? `{{${cell.name}}}` : "";
     const released = cell?.release ? say("chain_released_short", { number: cell.release }) : "";
-    const words = ["stale", "writing", "failed", "broken"].includes(state) ? say(`chain_state_${state}`) : "";
+    const words = ["stale", "next", "writing", "failed", "broken"].includes(state)
+      ? say(`chain_state_${state}`)
+      : "";
     return [shown, words, released].filter(Boolean).join(" · ");
   }
 
   #drawFoot(cell, writing) {
     const waiting = this.store.ai ? (cell?.waiting ?? []) : [];
-    const open = writing && OPEN.has(writing.status);
-    const drawn = JSON.stringify([cell?.problems, writing, waiting, this.store.mayEdit, this.store.mayRun]);
+    const open = writing && OPEN.has(writing.status) ? writing : null;
+    const isEmpty = !this.node.lastChild?.textContent;
+    const rights = [this.store.mayEdit, this.store.mayRun];
+    const drawn = JSON.stringify([cell?.problems, writing, waiting, isEmpty, rights]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     const parts = [];
     if (cell?.problems?.length) parts.push(problems(cell.problems));
-    if (open) parts.push(arriving(writing));
-    else if (writing?.status === "failed") parts.push(failure(writing.error, this.#does()));
-    if (!open && waiting.length > 1) parts.push(fan(waiting, this.#does()));
-    else if (!open && waiting.length) parts.push(proposal(waiting[0], this.#does()));
-    const replaces = open && writing.texts.length === 1 && (cell?.untouched ?? true);
-    this.dom.classList.toggle("cell-writes-over", Boolean(replaces && writing.texts[0]));
+    if (writing?.status === "failed") parts.push(failure(writing.error, this.#does()));
+    if (open) parts.push(arriving(open));
+    else if (waiting.length > 1) parts.push(fan(waiting, this.#does()));
+    else if (waiting.length) parts.push(proposal(waiting[0], this.#does()));
     this.foot.replaceChildren(...parts);
+    const hasNew = open || waiting.length;
+    const hidden = hasNew && (isEmpty || this.#writesOver(open, cell));
+    this.dom.classList.toggle("cell-writes-over", Boolean(hidden));
+  }
+
+  /** Whether what is being written will stand in place of the text: nobody has touched that. */
+  #writesOver(open, cell) {
+    return open && open.texts.length === 1 && open.texts[0] && (cell?.untouched ?? true);
   }
 
   #does() {
@@ -209,6 +219,7 @@ export class CellView {
     return {
       mayEdit: store.mayEdit,
       mayRun: store.mayRun,
+      isEmpty: !this.node.lastChild?.textContent,
       adopt: (output) => store.adopt(output),
       dismiss: (output) => store.dismiss(output),
       again: () => store.run([this.id]),

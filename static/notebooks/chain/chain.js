@@ -12,6 +12,7 @@ import { say } from "../editor/words.js";
 import { CellView } from "./cellView.js";
 import { ChipView, SourceCard } from "./chips.js";
 import { freeName } from "./fields.js";
+import { origins, showOrigins } from "./origins.js";
 import { Picker } from "./picker.js";
 
 const WRITTEN = /\{\{([a-z][a-z0-9_]{0,40})\}\}$/;
@@ -98,6 +99,7 @@ export const ChainExtension = Extension.create({
     return {
       insertTextCell: () => insertCell("textCell", "text"),
       insertPromptCell: () => insertCell("promptCell", "draft"),
+      showOrigins,
     };
   },
 
@@ -128,7 +130,7 @@ export const ChainExtension = Extension.create({
     const { editor, options, storage } = this;
     const { store, box, url, notebookId } = options;
     const arrived = () => editor.view.dispatch(editor.state.tr.setMeta("addToHistory", false));
-    const picker = new Picker({ url, arrived });
+    const picker = new Picker({ url, store, arrived });
     store.addEventListener("change", () => picker.forget());
     const refer = ({ cell, notebook, mode, written }, range) => {
       const attrs = { cellId: cell, notebookId: notebook || null, mode, label: written };
@@ -138,6 +140,7 @@ export const ChainExtension = Extension.create({
       new CellView({ node, view, editor, getPos, store, menu: () => storage.menu });
     const chipView = (node) => new ChipView({ node, store, notebookId, card: () => storage.card });
     return [
+      origins(),
       trigger({
         name: "references",
         sign: "{{",

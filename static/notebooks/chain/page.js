@@ -8,17 +8,20 @@ export class ChainPage {
   #stop = new AbortController();
   #drawn = "";
 
-  constructor({ store, url, root, goTo }) {
-    Object.assign(this, { store, url, root, goTo });
+  constructor({ store, url, root, editor, goTo }) {
+    Object.assign(this, { store, url, root, editor, goTo });
     const { signal } = this.#stop;
     this.button = document.querySelector("[data-chain-update]");
     this.sheet = document.getElementById("chain-sheet");
-    this.draws = document.querySelector("[data-chain-draw]");
-    this.origins = document.querySelector("[data-chain-origins]");
+    this.draws = [...document.querySelectorAll("[data-chain-draw]")];
+    this.origins = [...document.querySelectorAll("[data-chain-origins]")];
     this.button.addEventListener("click", () => this.#press(), { signal });
-    this.draws.addEventListener("click", () => this.#open(), { signal });
+    const press = (buttons, answer) => {
+      for (const button of buttons) button.addEventListener("click", answer, { signal });
+    };
+    press(this.draws, () => this.#open());
+    press(this.origins, () => this.#showOrigins(!this.#originsShown));
     this.sheet.addEventListener("click", (event) => this.#onSheet(event), { signal });
-    this.origins.addEventListener("click", () => this.#showOrigins(!this.#originsShown), { signal });
     store.addEventListener("change", () => this.draw(), { signal });
     this.draw();
   }
@@ -33,7 +36,14 @@ export class ChainPage {
 
   #showOrigins(shown) {
     this.root.classList.toggle(ORIGINS, shown);
-    this.origins.setAttribute("aria-pressed", String(shown));
+    this.editor.commands.showOrigins(shown);
+    for (const button of this.origins) button.setAttribute("aria-pressed", String(shown));
+  }
+
+  /** Switched off: nothing that was open stays open. */
+  #hide() {
+    if (this.sheet.open) this.sheet.close();
+    if (this.#originsShown) this.#showOrigins(false);
   }
 
   async #press() {
@@ -76,8 +86,9 @@ export class ChainPage {
     const { store } = this;
     const hasCells = store.cells.size > 0;
     const hasPrompts = [...store.cells.values()].some(({ kind }) => kind === "prompt");
-    this.draws.hidden = !(store.ai && hasCells);
-    this.origins.hidden = !(store.ai && hasPrompts);
+    for (const button of this.draws) button.hidden = !(store.ai && hasCells);
+    for (const button of this.origins) button.hidden = !(store.ai && hasPrompts);
+    if (!store.ai) this.#hide();
     this.#drawButton(hasPrompts);
     const drawn = JSON.stringify([...store.cells.values()].map(({ id, name, state }) => [id, name, state]));
     if (drawn !== this.#drawn && this.sheet.open) this.#drawGraph();

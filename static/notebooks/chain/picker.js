@@ -5,8 +5,8 @@ export class Picker {
   #answers = new Map();
   #asking = new Set();
 
-  constructor({ url, arrived }) {
-    Object.assign(this, { url, arrived });
+  constructor({ url, store, arrived }) {
+    Object.assign(this, { url, store, arrived });
   }
 
   /** Return the known answer to a query, or that of the words before it, and ask. */
@@ -17,7 +17,15 @@ export class Picker {
       const known = this.#answers.get(wanted.slice(0, length));
       if (known) return known.filter(({ search }) => search.includes(wanted));
     }
-    return [];
+    return this.#own(wanted);
+  }
+
+  /** The cells of this notebook are known without asking. */
+  #own(wanted) {
+    const found = [...this.store.cells.values()].filter(({ name }) => name.includes(wanted));
+    return found.map(({ id, name }) =>
+      asItem({ notebook: "", cell: id, label: name, written: name, title: "", mode: "live", preview: "" }),
+    );
   }
 
   /** Forget: names have changed. */
@@ -37,7 +45,7 @@ export class Picker {
       this.#answers.set(query, cells.map(asItem));
       this.arrived();
     } catch {
-      // offline: names of this notebook can still be written in braces
+      // offline: the cells of this notebook are offered all the same
     } finally {
       this.#asking.delete(query);
     }

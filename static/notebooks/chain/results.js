@@ -28,12 +28,17 @@ export function arriving({ status, texts }) {
     words.at(-1).append(pulse);
     return element("div", { class: many ? "cell-card" : "cell-arriving" }, ...title, ...words);
   });
-  const shown = { class: many ? "cell-fan" : "cell-overlay", "aria-live": "off", "data-waits": waits };
+  const shown = {
+    class: many ? "cell-fan" : "cell-overlay",
+    "aria-live": "off",
+    "data-waits": waits,
+    "data-count": texts.length,
+  };
   return element("div", shown, ...blocks);
 }
 
 /** Return the variants side by side: arrow keys go along, Enter adopts. */
-export function fan(waiting, { mayEdit, adopt, dismiss }) {
+export function fan(waiting, { mayEdit, isEmpty, adopt, dismiss }) {
   const cards = waiting.map(({ output, variant, text }) =>
     element(
       "div",
@@ -60,11 +65,18 @@ export function fan(waiting, { mayEdit, adopt, dismiss }) {
   };
   const list = element(
     "div",
-    { class: "cell-fan", role: "listbox", "aria-label": say("chain_choose"), on: { keydown: onKey } },
+    {
+      class: "cell-fan",
+      role: "listbox",
+      "aria-label": say("chain_choose"),
+      "data-count": cards.length,
+      on: { keydown: onKey },
+    },
     ...cards,
   );
   const away = () => Promise.all(waiting.map(({ output }) => dismiss(output)));
-  const foot = mayEdit ? [button("x", say("chain_keep_text"), away, "btn-quiet")] : [];
+  const none = say(isEmpty ? "chain_none_of_them" : "chain_keep_text");
+  const foot = mayEdit ? [button("x", none, away, "btn-quiet")] : [];
   return element("div", { class: "cell-choice" }, element("p", {}, say("chain_choose")), list, ...foot);
 }
 

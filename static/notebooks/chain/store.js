@@ -159,7 +159,8 @@ export class ChainStore extends EventTarget {
     for (const { run, steps } of this.runs) {
       for (const { key, step, status, error, variants } of steps) {
         const cell = this.#cellOf(key);
-        const lands = status === "succeeded" && cell && cell.step !== step;
+        const hasLanded = cell?.step === step && cell.came_back >= variants;
+        const lands = status === "succeeded" && cell && !hasLanded;
         const shown = !OVER.has(status) || status === "failed" || lands;
         if (shown) this.#steps.set(key, { run, step, status, error, variants });
         else this.#steps.delete(key); // an older run's: this one came after it

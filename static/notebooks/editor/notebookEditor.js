@@ -108,7 +108,8 @@ class NotebookEditor extends HTMLElement {
     const panel = document.getElementById("outline");
     this.outline = new Outline(panel, document.querySelector("[aria-controls=outline]"), this.editor);
     const goTo = (cell) => document.getElementById(`cell-${cell}`)?.scrollIntoView({ block: "center" });
-    this.#parts.push(this.outline, store, new ChainPage({ store, url: page.urls.chain, root: this, goTo }));
+    const chain = { store, url: page.urls.chain, root: this, editor: this.editor, goTo };
+    this.#parts.push(this.outline, store, new ChainPage(chain));
     this.#showLevel();
     this.#showState();
     this.#startFoot();
