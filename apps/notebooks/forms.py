@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -22,6 +23,14 @@ DAYS = [
     (7, gettext_lazy("for 7 days")),
     (30, gettext_lazy("for 30 days")),
 ]
+
+
+def searched(query: QueryDict, name: str) -> str:
+    """Return the words somebody searches for; none where PostgreSQL could not even look for them."""
+    try:
+        return str(forms.CharField(required=False, max_length=254).clean(query.get(name)))
+    except forms.ValidationError:
+        return ""
 
 
 class ListForm(forms.Form):

@@ -13,7 +13,7 @@ from apps.notebooks import ai, chain_page, outside, sources
 from apps.notebooks.chain.drawing import NODE_HEIGHT, NODE_WIDTH, draw
 from apps.notebooks.chain.graph import BrokenReference
 from apps.notebooks.chain.references import CellKey, Reference
-from apps.notebooks.forms import ChainForm
+from apps.notebooks.forms import ChainForm, searched
 from apps.notebooks.selectors import Access, access_notebook
 from apps.notebooks.services import adoption, chain
 from apps.organizations.policy import Level
@@ -96,7 +96,7 @@ def release(request: HttpRequest, notebook: uuid.UUID, cell: uuid.UUID) -> HttpR
 def pick(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     """Answer the cells that a reference may lead to."""
     access = _entered(request, notebook, need=Level.EDIT)
-    found = sources.choices_for(person(request), access.notebook, request.GET.get("q", ""))
+    found = sources.choices_for(person(request), access.notebook, searched(request.GET, "q"))
     return JsonResponse({"cells": [asdict(choice) for choice in found]})
 
 

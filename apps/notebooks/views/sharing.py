@@ -42,7 +42,7 @@ def share(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
 def share_search(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     """Show whom the typed words may mean."""
     book = enter_notebook(request, notebook, need=Level.MANAGE).notebook
-    found = access_list.suggestions(book, request.GET.get("who", ""))
+    found = access_list.suggestions(book, forms.searched(request.GET, "who"))
     return render(request, "notebooks/share.html#suggestions", {"found": found})
 
 
