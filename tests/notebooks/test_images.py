@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -282,3 +283,19 @@ def test_nothing_is_put_into_the_trash(notebook: Notebook, signed_in: SignedIn) 
     url = reverse("notebooks:images", args=[notebook.pk])
     answer = signed_in(notebook.owner).post(url, {"file": SimpleUploadedFile("a.png", _bytes())})
     assert answer.status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_picture_is_written_anew_before_the_database_is_held(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, write = [], services.cleaned
+
+    def watched(data: bytes) -> services.Cleaned:
+        held.append(connection.in_atomic_block)
+        return write(data)
+
+    monkeypatch.setattr(services, "cleaned", watched)
+    upload = SimpleUploadedFile("cup.png", _bytes())
+    services.add_image(notebook=notebook, by=notebook.owner, upload=upload)
+    assert held == [False]

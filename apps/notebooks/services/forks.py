@@ -21,13 +21,17 @@ class UnreadableCopy(DomainError):
     status: ClassVar[HTTPStatus] = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-@transaction.atomic
 def fork_notebook(*, notebook: Notebook, by: User, content: bytes) -> Notebook:
     """Return a private notebook of the person's, in the same workspace, with this content."""
     try:
         state = crdt.squash(crdt.clean(content))
     except crdt.BadUpdate as error:
         raise UnreadableCopy(_("This copy could not be read, so nothing was saved.")) from error
+    return _kept(state, notebook=notebook, by=by)
+
+
+@transaction.atomic
+def _kept(state: bytes, *, notebook: Notebook, by: User) -> Notebook:
     today = formats.date_format(timezone.localdate(), "SHORT_DATE_FORMAT")
     ending = _(" (your copy, %(date)s)") % {"date": today}
     fork = create_notebook(

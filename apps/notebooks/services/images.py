@@ -48,11 +48,18 @@ class Cleaned:
     height: int
 
 
-@transaction.atomic
 def add_image(*, notebook: Notebook, by: User, upload: UploadedFile) -> Image:
-    """Store an uploaded picture for the notebook, without its metadata (a photo knows where it was)."""
+    """Store an uploaded picture for the notebook, without its metadata (a photo knows where it was).
+
+    A large picture takes seconds to write anew: before the transaction, for on SQLite nobody else's
+    words could be kept meanwhile.
+    """
     _refuse_heavy(upload.size or 0)
-    picture = cleaned(upload.read())
+    return _stored(cleaned(upload.read()), notebook=notebook, by=by)
+
+
+@transaction.atomic
+def _stored(picture: Cleaned, *, notebook: Notebook, by: User) -> Image:
     image = Image(
         notebook=notebook,
         sha256=hashlib.sha256(picture.data).hexdigest(),
