@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from pycrdt import Doc, XmlElement, XmlFragment, XmlText, merge_updates
+from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
 from apps.core.errors import DomainError
 
@@ -53,12 +53,6 @@ def encode(document: Node) -> bytes:
 def decode(state: bytes) -> Node:
     """Return the document that an update, or all updates merged, amounts to."""
     return {"type": "doc", "content": _content(_load(state).get(FRAGMENT, type=XmlFragment))}
-
-
-def merge(updates: Iterable[bytes]) -> bytes:
-    """Return one update for many, pending ones included; an empty document for none."""
-    parts = [bytes(update) for update in updates]
-    return bytes(merge_updates(*parts)) if parts else bytes(Doc().get_update())
 
 
 def plain_text(node: Node) -> str:

@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.core.errors import NotVisible
-from apps.notebooks.document import merge
-from apps.notebooks.models import DocSnapshot, Document, Notebook, ShareGrant
+from apps.notebooks.models import Notebook, ShareGrant
 from apps.notebooks.models.notebooks import NotebookQuerySet
 from apps.organizations.models import Membership, Organization, Workspace
 from apps.organizations.policy import CREATORS, ROLE_LEVEL, Level, ancestry, workspace_level
@@ -188,15 +187,6 @@ def _upwards(
         found.add(at)
         at = parents.get(at)
     return frozenset(found)
-
-
-def document_state(document: Document) -> bytes:
-    """Return the document as one update: the snapshot and what was appended since, merged."""
-    snapshot = DocSnapshot.objects.filter(document=document).first()
-    since = snapshot.upto_seq if snapshot else 0
-    parts = [bytes(snapshot.state)] if snapshot else []
-    later = document.updates.filter(seq__gt=since).order_by("seq")
-    return merge(parts + [bytes(update) for update in later.values_list("payload", flat=True)])
 
 
 def _level_by_roles(roles: Iterable[str]) -> Level:

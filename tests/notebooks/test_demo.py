@@ -10,7 +10,7 @@ from django.contrib.auth import authenticate
 from django.core.management import call_command
 
 from apps.accounts.models import User
-from apps.notebooks import document, selectors
+from apps.notebooks import document, history, selectors
 from apps.notebooks.models import Notebook
 from apps.notebooks.services.demo import ACCOUNTS_FILE, seed_demo
 from apps.organizations.models import Division, Organization, Role, Workspace
@@ -61,7 +61,7 @@ def test_the_notebooks_are_filled_and_shared_across_the_divisions(tmp_path: Path
     )
     brief, plan, texts = Notebook.objects.order_by("pk")
     for notebook in (brief, plan, texts):
-        read = document.decode(selectors.document_state(notebook.document))
+        read = document.decode(history.whole(notebook.document).updates[0])
         assert len(document.plain_text(read).split()) > 250
         assert {"heading", "paragraph", "bulletList", "table"} <= {
             block["type"] for block in read["content"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Doc, XmlFragment
 
-from apps.notebooks import document, markdown
+from apps.notebooks import crdt, document, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = """# Launch *brief* 🚀
@@ -121,7 +121,7 @@ def test_bytes_that_are_no_update_are_refused() -> None:
 
 
 def test_merging_nothing_gives_an_empty_document() -> None:
-    assert document.decode(document.merge([])) == _doc()
+    assert document.decode(crdt.merge([])) == _doc()
 
 
 def test_merging_keeps_what_waits_for_an_earlier_update() -> None:
@@ -131,8 +131,8 @@ def test_merging_keeps_what_waits_for_an_earlier_update() -> None:
     first, vector = doc.get_update(), doc.get_state()
     document.write_nodes(fragment, [_paragraph(_text("second"))])
     second = doc.get_update(vector)
-    late = document.merge([second])  # the first has not arrived
-    assert document.plain_text(document.decode(document.merge([late, first]))) == "first\nsecond"
+    late = crdt.merge([second])  # the first has not arrived
+    assert document.plain_text(document.decode(crdt.merge([late, first]))) == "first\nsecond"
 
 
 def test_a_copy_holds_nothing_that_was_deleted() -> None:
@@ -142,7 +142,7 @@ def test_a_copy_holds_nothing_that_was_deleted() -> None:
     before = doc.get_update()
     vector = doc.get_state()
     del fragment.children[1]
-    state = document.merge([before, doc.get_update(vector)])
+    state = crdt.merge([before, doc.get_update(vector)])
     copied = document.copy(state, sources={})
     assert b"secret price" in state
     assert b"secret price" not in copied

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.notebooks import document, selectors
+from apps.notebooks import document, history, selectors
 from apps.notebooks.models import DocUpdate, Image, Notebook, ShareGrant, Visit
 from apps.notebooks.services import notebooks as services
 from apps.notebooks.services.images import add_image
@@ -43,7 +43,7 @@ def _picture(color: str = "red") -> SimpleUploadedFile:
 
 
 def _text_of(notebook: Notebook) -> str:
-    return document.plain_text(document.decode(selectors.document_state(notebook.document)))
+    return document.plain_text(document.decode(history.whole(notebook.document).updates[0]))
 
 
 def test_a_new_notebook_starts_with_one_update_by_its_owner(company: Company) -> None:
@@ -134,7 +134,7 @@ def test_a_copys_pictures_outlive_the_original(company: Company) -> None:
 
     copy = services.duplicate_notebook(notebook=notebook, by=owner, workspace=company.launches)
     copied = copy.images.get()
-    assert document.image_sources(selectors.document_state(copy.document)) == {
+    assert document.image_sources(history.whole(copy.document).updates[0]) == {
         copied.get_absolute_url()
     }
     unused = notebook.images.exclude(pk=image.pk).get().file.name

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.core.errors import DomainError
-from apps.notebooks import document, selectors
+from apps.notebooks import document, history, selectors
 from apps.notebooks.models import (
     Document,
     DocUpdate,
@@ -168,7 +168,7 @@ def duplicate_notebook(*, notebook: Notebook, by: User, workspace: Workspace) ->
         title=(_("Copy of %(title)s") % {"title": notebook})[:TITLE_LIMIT],
         audience=notebook.audience,
     )
-    state = selectors.document_state(notebook.document)
+    state = history.whole(notebook.document).updates[0]
     sources = _copy_images(notebook, copy, document.image_sources(state))
     copy.document.updates.update(payload=document.copy(state, sources=sources))
     _record(copy, by, "notebook.duplicated", original=str(notebook.pk))
