@@ -19,7 +19,7 @@ def levels_on(notebook: Notebook, people: Collection[uuid.UUID]) -> dict[uuid.UU
     memberships = list(
         Membership.objects.filter(
             organization=notebook.organization_id, user__in=people, user__is_active=True
-        )
+        ).select_related("workspace")  # for the division that it lies in
     )
     members = {held.user_id for held in memberships}
     above = {division.pk for division in ancestry(notebook.workspace.division)}

@@ -39,6 +39,15 @@ def test_what_one_owned_goes_to_the_heir_and_every_right_ends(company: Company, 
     assert AuditEvent.objects.get(verb="person.removed").target_id == str(editor.pk)
 
 
+def test_an_heir_holds_no_grant_on_what_is_now_their_own(company: Company) -> None:
+    editor, heir, reader = (factories.member(company.launches) for _ in range(3))
+    book = factories.notebook(company.launches, by=editor)
+    for user in (heir, reader):
+        ShareGrant.objects.create(notebook=book, user=user, level=10)
+    _leave(company, editor, by=company.owner, heir=heir)
+    assert [grant.user for grant in book.grants.all()] == [reader]
+
+
 def test_another_organization_is_not_touched(company: Company) -> None:
     elsewhere = factories.company("Elsewhere")
     editor = factories.member(company.launches)

@@ -83,6 +83,7 @@ def _hand_over(owned: list[Notebook], departure: Departure, by: User) -> None:
             data={"from": str(departure.person), "to": str(heir)},
         )
     Notebook.objects.bulk_update(owned, ["owner"])
+    ShareGrant.objects.filter(notebook__in=owned, user=heir).delete()  # an owner holds no grant
     access.changed_for([heir.pk])
 
 
