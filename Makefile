@@ -2,6 +2,7 @@
 #
 #   make run                        serve http://127.0.0.1:8000 (PORT, DATA_DIR, DEMO=0 from the environment)
 #   make check                      lint, types, import order
+#   make format                     mend what a machine can
 #   make test PYTEST_ARGS=…         the tests
 #   make prove                      the long runs behind our promises
 #   make bench                      the figures, each against a peer
@@ -17,7 +18,7 @@ PRODUCTION := env DJANGO_SETTINGS_MODULE=inferencecloud.settings.prod ALLOWED_HO
 	SECRET_KEY=only-for-this-check-and-long-enough-0123456789-abcdefghijklm \
 	DATABASE_URL=postgres://localhost/nothing REDIS_URL=redis://localhost/0
 
-.PHONY: setup run check test prove bench clean
+.PHONY: setup run check format test prove bench clean
 
 run:
 	@$(PYTHON) scripts/prepare.py
@@ -36,6 +37,11 @@ check: setup
 	$(BIN)/python manage.py makemigrations --check --dry-run --settings inferencecloud.settings.test
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+	npx --no-install biome check --write
+	@for pass in 1 2 3; do $(BIN)/djlint templates --reformat --quiet >/dev/null; done; true
 
 test: setup
 	$(BIN)/pytest $(PYTEST_ARGS)

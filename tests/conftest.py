@@ -4,12 +4,22 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 from django.test import Client
 
 from apps.accounts.models import User
 from tests import factories
+
+# A busy machine is no counterexample, and the same code gives the same result every time.
+hypothesis.settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("house")
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 SERIAL = ("e2e", "faults")  # they start servers and watch clocks: never two at once
