@@ -5,14 +5,20 @@ Every write leaves an audit event; what is immutable or secret can only be looke
 
 from typing import Any
 
+import allauth.account.admin
 import allauth.mfa.admin
 import allauth.usersessions.admin  # noqa: F401
+import axes.admin  # noqa: F401
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -78,6 +84,20 @@ class AuditedAdmin(admin.ModelAdmin):
         )
 
 
+class PartForm(forms.ModelForm):
+    """A part, or a role in one: all that it names lies in one organization."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse parts of another organization than the one named beside them."""
+        named: dict[str, Any] = super().clean() or self.cleaned_data
+        organization = named.get("organization")
+        for name in ("parent", "division", "workspace"):
+            part = named.get(name)
+            if part and organization and part.organization_id != organization.pk:
+                self.add_error(name, _("This lies in another organization."))
+        return named
+
+
 class ReadOnlyAdmin(admin.ModelAdmin):
     """Rows that nobody changes by hand: immutable, or written by services alone."""
 
@@ -120,6 +140,14 @@ class PersonAdmin(AuditedAdmin, UserAdmin):
         super().save_model(request, obj, form, change)
         access.changed_for([obj.pk])
 
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        """Note a new password, too: its page saves past `save_model`, and ends the open sessions."""
+        match = request.resolver_match
+        if match is not None and match.url_name == "auth_user_password_change":
+            self._record(request, obj, "changed", fields=["password"])
+            access.changed_for([obj.pk])
+        return super().log_change(request, obj, message)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: close the account instead."""
         return False
@@ -139,28 +167,39 @@ class OrganizationAdmin(AuditedAdmin):
 
 @admin.register(Division)
 class DivisionAdmin(AuditedAdmin):
-    """Divisions."""
+    """Divisions; the organization's own page moves them, and sees to it that none gets into itself."""
 
+    form = PartForm
     list_display = ["name", "organization", "parent"]
     list_filter = ["organization"]
     search_fields = ["name", "organization__name"]
     autocomplete_fields = ["organization", "parent"]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Leave a division where it is."""
+        return ["organization", "parent"] if obj else []
+
 
 @admin.register(Workspace)
 class WorkspaceAdmin(AuditedAdmin):
-    """Workspaces."""
+    """Workspaces; the organization's own page moves them, and tells the open notebooks."""
 
+    form = PartForm
     list_display = ["name", "organization", "division", "archived_at"]
     list_filter = ["organization"]
     search_fields = ["name", "organization__name"]
     autocomplete_fields = ["organization", "division"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Leave a workspace where it is."""
+        return ["organization", "division"] if obj else []
 
 
 @admin.register(Membership)
 class MembershipAdmin(AuditedAdmin):
     """Roles. The organization's own page refuses more mistakes than this one."""
 
+    form = PartForm
     list_display = ["user", "role", "organization", "division", "workspace", "created_at"]
     list_filter = ["role", "organization"]
     search_fields = ["user__email", "user__name", "organization__name"]
@@ -205,6 +244,17 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
     list_display = ["action_time", "user", "content_type", "object_repr", "action_flag"]
     list_filter = ["content_type", "action_flag"]
+
+
+def _audit(*others: type[models.Model]) -> None:
+    """Let the admins that packages bring leave events, too."""
+    for model in others:
+        theirs = type(admin.site.get_model_admin(model))
+        admin.site.unregister(model)
+        admin.site.register(model, type(theirs.__name__, (AuditedAdmin, theirs), {}))
+
+
+_audit(Group, EmailAddress, AccessAttempt, AccessLog, AccessFailureLog)
 
 
 # Their own admins are loaded first (by the import above) and then replaced: they show secrets.

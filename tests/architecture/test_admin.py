@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.notebooks.models import DocUpdate
+from apps.organizations.admin import AuditedAdmin
 from apps.organizations.models import AuditEvent, Membership, Organization, Role
 from tests import factories
 from tests.factories import Company
@@ -52,6 +53,16 @@ def test_no_page_shows_what_is_secret_or_the_text_of_documents(
         for _title, options in page.get_fieldsets(request):
             shown |= {str(name) for name in options["fields"]}
     assert not shown & SECRET
+
+
+@pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda model: model._meta.label)
+def test_what_can_be_changed_leaves_an_event(
+    model: type[models.Model], rf: object, db: None
+) -> None:
+    page, request = admin.site._registry[model], rf.get("/")  # type: ignore[attr-defined]
+    request.user = _operator()
+    may_write = page.has_add_permission(request) or page.has_change_permission(request)
+    assert isinstance(page, AuditedAdmin) or not may_write
 
 
 @pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda model: model._meta.label)
@@ -139,3 +150,40 @@ def test_a_lost_second_step_is_taken_off_and_the_log_says_so(
     assert not Authenticator.objects.exists()
     event = AuditEvent.objects.get(verb="operator.second_step_removed")
     assert event.target_id == str(company.owner.pk)
+
+
+def test_a_new_password_by_the_operator_leaves_an_event(
+    company: Company, signed_in: SignedIn
+) -> None:
+    word = "a-very-long-word-indeed"
+    url = reverse("admin:auth_user_password_change", args=[company.owner.pk])
+    form = {"password1": word, "password2": word, "usable_password": "true"}
+    answer = signed_in(_operator()).post(url, {**form, "set-password": "1"})
+    assert answer.status_code == 302
+    company.owner.refresh_from_db()
+    assert company.owner.check_password(word)
+    event = AuditEvent.objects.get(verb="operator.changed")
+    assert event.target_id == str(company.owner.pk)
+    assert event.data == {"model": "accounts.User", "fields": ["password"]}
+
+
+def test_the_operator_cannot_put_a_division_into_itself(
+    company: Company, signed_in: SignedIn
+) -> None:
+    url = reverse("admin:organizations_division_change", args=[company.brand.pk])
+    form = {"name": "Brands", "slug": "brand", "parent": str(company.brand.pk)}
+    assert signed_in(_operator()).post(url, form).status_code == 302
+    company.brand.refresh_from_db()
+    assert (company.brand.name, company.brand.parent) == ("Brands", None)
+
+
+def test_parts_of_two_organizations_do_not_mix(company: Company, signed_in: SignedIn) -> None:
+    elsewhere = factories.company("Elsewhere")
+    form = {
+        "organization": str(company.organization.pk),
+        "division": str(elsewhere.brand.pk),
+        "name": "Stray",
+        "slug": "stray",
+    }
+    answer = signed_in(_operator()).post(reverse("admin:organizations_workspace_add"), form)
+    assert "This lies in another organization." in answer.text
