@@ -5,16 +5,16 @@ from http import HTTPStatus
 from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 
-@require_GET
+@require_safe
 def live(_request: HttpRequest) -> HttpResponse:
     """Say that the process answers."""
     return JsonResponse({"live": True})
 
 
-@require_GET
+@require_safe
 def ready(_request: HttpRequest) -> HttpResponse:
     """Say whether database and cache answer; 503 when one does not."""
     checks = {"database": _database_answers(), "cache": _cache_answers()}

@@ -1,8 +1,15 @@
 """Structured logs: one event per line with the id of its request, JSON where a machine reads them."""
 
+import warnings
 from typing import Any
 
 import structlog
+
+# WhiteNoise and FileResponse read files in pieces, which Django collects before it sends them. Ours are
+# small: nothing to warn about at each.
+warnings.filterwarnings(
+    "ignore", message="StreamingHttpResponse must consume synchronous iterators"
+)
 
 # What each event passes through before it is rendered, whether structlog or the standard library made it.
 SHARED: list[Any] = [
