@@ -1,9 +1,11 @@
 """What a worker does for notebooks: merge the stored updates of a document into its snapshot."""
 
 import uuid
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Count
+from django.utils import timezone
 
 from apps.notebooks import crdt, projection
 from apps.notebooks.models import DocSnapshot, Document, DocUpdate
@@ -12,16 +14,29 @@ KEEP_ROWS = 20  # of the latest: a browser that was away for a moment needs no s
 DUE_ROWS = 200 + KEEP_ROWS
 
 
-@transaction.atomic
+@dataclass(frozen=True, kw_only=True)
+class _Merged:
+    """What a new snapshot would be, and which one it would replace."""
+
+    since: int
+    upto: int
+    state: bytes
+
+
 def compact(notebook_id: uuid.UUID) -> int:
     """Merge all but the latest updates into the snapshot; return how many rows that took away.
 
-    The lock keeps appends out; merging keeps what still waits for an earlier update. Doing it twice
-    is the same as doing it once.
+    The rows do not change, so they are merged without a lock; only the exchange holds one, and comes
+    to nothing if another worker was quicker. Doing it twice is the same as doing it once.
     """
-    document = Document.objects.select_for_update().filter(pk=notebook_id).first()
+    merged = _merge(notebook_id)
+    return _exchange(notebook_id, merged) if merged is not None else 0
+
+
+def _merge(notebook_id: uuid.UUID) -> _Merged | None:
+    document = Document.objects.filter(pk=notebook_id).first()
     if document is None:
-        return 0
+        return None
     upto = document.last_seq - KEEP_ROWS
     snapshot = DocSnapshot.objects.filter(document=document).first()
     since = snapshot.upto_seq if snapshot else 0
@@ -31,12 +46,24 @@ def compact(notebook_id: uuid.UUID) -> int:
         .values_list("payload", flat=True)
     )
     if len(rows) < 2 or len(rows) != upto - since:
-        return 0
+        return None
     parts = ([bytes(snapshot.state)] if snapshot else []) + [bytes(row) for row in rows]
+    return _Merged(since=since, upto=upto, state=crdt.squash(crdt.merge(parts)))
+
+
+@transaction.atomic
+def _exchange(notebook_id: uuid.UUID, merged: _Merged) -> int:
+    document = Document.objects.select_for_update().filter(pk=notebook_id).first()
+    if document is None:
+        return 0
+    found = DocSnapshot.objects.filter(document=document).values_list("upto_seq", flat=True)
+    if (found.first() or 0) != merged.since:
+        return 0
     DocSnapshot.objects.update_or_create(
-        document=document, defaults={"upto_seq": upto, "state": crdt.squash(crdt.merge(parts))}
+        document=document,
+        defaults={"upto_seq": merged.upto, "state": merged.state, "created_at": timezone.now()},
     )
-    taken, _by_model = DocUpdate.objects.filter(document=document, seq__lte=upto).delete()
+    taken, _by_model = DocUpdate.objects.filter(document=document, seq__lte=merged.upto).delete()
     return taken
 
 

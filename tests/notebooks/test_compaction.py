@@ -117,6 +117,36 @@ def test_a_browser_that_was_away_for_a_moment_needs_no_snapshot(notebook: Notebo
     assert found.updates == letters[-2:]
 
 
+def test_of_two_workers_only_the_first_exchanges_the_snapshot(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(notebook, *keystrokes(WORDS))
+    squash = crdt.squash
+
+    def overtaken(update: bytes) -> bytes:
+        monkeypatch.setattr(crdt, "squash", squash)
+        assert execution.compact(notebook.pk) > 0
+        return squash(update)
+
+    monkeypatch.setattr(crdt, "squash", overtaken)
+    assert execution.compact(notebook.pk) == 0
+    assert text_of(*history.read(document_of(notebook)).updates) == WORDS
+
+
+def test_a_notebook_deleted_meanwhile_is_no_fault(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(notebook, *keystrokes(WORDS))
+    squash = crdt.squash
+
+    def deleted(update: bytes) -> bytes:
+        notebook.delete()
+        return squash(update)
+
+    monkeypatch.setattr(crdt, "squash", deleted)
+    assert execution.compact(notebook.pk) == 0
+
+
 def test_few_rows_and_unknown_documents_are_left_alone(notebook: Notebook) -> None:
     append(notebook, *keystrokes("abc"))
     assert execution.compact(notebook.pk) == 0
