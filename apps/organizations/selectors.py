@@ -28,20 +28,20 @@ def organization_for(user: User, slug: str, *, need: str | None = None) -> Organ
     return allowed(user, found, need)
 
 
-def division_for(user: User, pk: UUID | str, *, need: str | None = None) -> Division:
-    """Return the division; NotVisible unless the person belongs to its organization."""
-    found = Division.objects.filter(organization__in=Organization.objects.of(user), pk=pk).first()
+def division_for(
+    user: User, pk: UUID | str, *, within: Organization, need: str | None = None
+) -> Division:
+    """Return a division of the organization, through whose gate the person has come."""
+    found = within.divisions.select_related("organization", "parent").filter(pk=pk).first()
     return allowed(user, found, need)
 
 
-def workspace_for(user: User, pk: UUID | str, *, need: str | None = None) -> Workspace:
-    """Return the workspace; NotVisible unless the person belongs to its organization."""
-    found = (
-        Workspace.objects.select_related("organization", "division__parent")
-        .filter(organization__in=Organization.objects.of(user), pk=pk)
-        .first()
-    )
-    return allowed(user, found, need)
+def workspace_for(
+    user: User, pk: UUID | str, *, within: Organization, need: str | None = None
+) -> Workspace:
+    """Return a workspace of the organization, through whose gate the person has come."""
+    workspaces = within.workspaces.select_related("organization", "division__parent")
+    return allowed(user, workspaces.filter(pk=pk).first(), need)
 
 
 def allowed(user: User, found: S | None, need: str | None) -> S:

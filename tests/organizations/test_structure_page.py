@@ -121,3 +121,24 @@ def test_the_organization_is_renamed_by_its_administrators(
     assert client.post("/o/alder/settings/", {"name": ""}).status_code == 422
     lead = factories.member(company.brand, Role.DIVISION_LEAD)
     assert signed_in(lead).get("/o/alder/settings/").status_code == 404
+
+
+def test_rights_in_one_organization_move_nothing_in_another(
+    company: Company, signed_in: SignedIn
+) -> None:
+    """Whoever owns one and leads a part of another must not lift that part to the top."""
+    elsewhere = factories.company("Elsewhere")
+    lead = factories.member(elsewhere.brand, Role.DIVISION_LEAD)
+    factories.member(company.organization, Role.OWNER, user=lead)
+    part = Division.objects.create(
+        organization=elsewhere.organization, parent=elsewhere.brand, name="Part", slug="part"
+    )
+    client = signed_in(lead)
+    form = {"name": "Part", "parent": ""}
+    assert client.post(f"{URL}divisions/{part.pk}/", form).status_code == 404
+    workspace = f"{URL}workspaces/{elsewhere.launches.pk}/"
+    form = {"name": "X", "division": str(elsewhere.brand.pk)}
+    for url in (f"{URL}divisions/{part.pk}/delete/", workspace, f"{workspace}archive/"):
+        assert client.post(url, form).status_code == 404
+    part.refresh_from_db()
+    assert part.parent == elsewhere.brand

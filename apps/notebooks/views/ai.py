@@ -37,7 +37,9 @@ def organization(request: HttpRequest, slug: str) -> HttpResponse:
 def workspace(request: HttpRequest, slug: str, pk: uuid.UUID) -> HttpResponse:
     """Switch for one workspace."""
     here = enter(request, slug, need="organizations.open_structure")
-    place = selectors.workspace_for(person(request), pk, need="organizations.manage_workspaces")
+    place = selectors.workspace_for(
+        person(request), pk, within=here, need="organizations.manage_workspaces"
+    )
     on = _wanted(request)
     ai_switch.switch_workspace(workspace=place, on=on, by=person(request))
     _say(request, on=on, where=place.name)

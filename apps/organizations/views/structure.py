@@ -54,8 +54,10 @@ def add_division(request: HttpRequest, slug: str) -> HttpResponse:
 def edit_division(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """Rename a division, move it, or both."""
     organization = enter(request, slug, need=NEED)
-    division = selectors.division_for(person(request), pk, need=MANAGE_DIVISIONS)
-    form = forms.DivisionForm(request.POST, organization=division.organization)
+    division = selectors.division_for(
+        person(request), pk, within=organization, need=MANAGE_DIVISIONS
+    )
+    form = forms.DivisionForm(request.POST, organization=organization)
     if form.is_valid():
         parent = form.cleaned_data["parent"]
         if parent != division.parent:
@@ -74,7 +76,9 @@ def edit_division(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
 def delete_division(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """Delete an empty division."""
     organization = enter(request, slug, need=NEED)
-    division = selectors.division_for(person(request), pk, need=MANAGE_DIVISIONS)
+    division = selectors.division_for(
+        person(request), pk, within=organization, need=MANAGE_DIVISIONS
+    )
     services.delete_division(division=division, by=person(request))
     messages.success(request, _("“%(name)s” is deleted.") % {"name": division})
     return _back(request, organization)
@@ -100,8 +104,10 @@ def add_workspace(request: HttpRequest, slug: str) -> HttpResponse:
 def edit_workspace(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """Rename a workspace, move it to another division, or both."""
     organization = enter(request, slug, need=NEED)
-    workspace = selectors.workspace_for(person(request), pk, need=MANAGE_WORKSPACES)
-    form = forms.WorkspaceForm(request.POST, organization=workspace.organization)
+    workspace = selectors.workspace_for(
+        person(request), pk, within=organization, need=MANAGE_WORKSPACES
+    )
+    form = forms.WorkspaceForm(request.POST, organization=organization)
     if form.is_valid():
         division = form.cleaned_data["division"]
         if division != workspace.division:
@@ -120,7 +126,9 @@ def edit_workspace(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
 def archive_workspace(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """Archive an open workspace; reopen an archived one."""
     organization = enter(request, slug, need=NEED)
-    workspace = selectors.workspace_for(person(request), pk, need=MANAGE_WORKSPACES)
+    workspace = selectors.workspace_for(
+        person(request), pk, within=organization, need=MANAGE_WORKSPACES
+    )
     if workspace.archived_at:
         services.reopen_workspace(workspace=workspace, by=person(request))
         messages.success(request, _("“%(name)s” is open again.") % {"name": workspace})
