@@ -13,16 +13,32 @@ from apps.inference.models import Run, RunStatus
 from apps.organizations.models import Organization
 
 
+def place(run: Run) -> None:
+    """Let a new run begin at once or wait, within the caller's transaction; it is not saved yet."""
+    going_on = _locked_line(run.organization_id)
+    by_person = Counter(one.actor_id for one in going_on if one.status == RunStatus.RUNNING)
+    if _within_limits([run], by_person):
+        run.status = RunStatus.RUNNING
+        run.started_at = run.woken_at = run.created_at
+
+
+def _locked_line(organization_id: UUID) -> list[Run]:
+    """Return the organization's runs that are not over, oldest first.
+
+    The organization's row is the lock: two processes must not both give away the last place.
+    """
+    locked = Organization.objects.select_for_update(no_key=True).filter(pk=organization_id)
+    list(locked.values_list("pk"))
+    going_on = Run.objects.filter(organization=organization_id).going_on()
+    return list(going_on.order_by("created_at", "pk"))
+
+
 @transaction.atomic
 def admit(*, organization_id: UUID, now: datetime) -> list[Run]:
     """Begin the organization's waiting runs that the limits allow, oldest first; return them."""
-    # The organization's row is the lock: two processes must not both give away the last place.
-    Organization.objects.select_for_update(no_key=True).get(pk=organization_id)
-    waiting = list(Run.objects.waiting_line(organization_id))
-    if not waiting:
-        return []
-    running = Run.objects.filter(organization=organization_id, status=RunStatus.RUNNING)
-    by_person: Counter[UUID | None] = Counter(running.values_list("actor", flat=True))
+    going_on = _locked_line(organization_id)
+    waiting = [run for run in going_on if run.status == RunStatus.QUEUED]
+    by_person = Counter(run.actor_id for run in going_on if run.status == RunStatus.RUNNING)
     chosen = _within_limits(waiting, by_person)
     for run in chosen:
         run.status, run.started_at = RunStatus.RUNNING, now

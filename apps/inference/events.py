@@ -63,7 +63,7 @@ def units(text: str) -> int:
 def step_changed(run: Run, step: StepRun) -> None:
     """Tell where the step stands, once the transaction is committed."""
     event = StepChanged(
-        run=str(run.pk), step=str(step.pk), key=step.key, status=step.status, error=step.error
+        run=str(run.pk), step=str(step.pk), key=step.key, status=str(step.status), error=step.error
     )
     publish.on_commit(run.subject.topic, event)
 
@@ -71,5 +71,5 @@ def step_changed(run: Run, step: StepRun) -> None:
 def run_changed(run: Run) -> None:
     """Tell where the run stands, once the transaction is committed."""
     stopping = run.cancel_requested_at is not None and not run.is_over
-    event = RunChanged(run=str(run.pk), status=run.status, stopping=stopping)
+    event = RunChanged(run=str(run.pk), status=str(run.status), stopping=stopping)
     publish.on_commit(run.subject.topic, event)

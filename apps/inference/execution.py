@@ -216,7 +216,8 @@ def _drive(stage: Stage, writer: Writer, watch: Watch) -> None:
             for delta in stage.poll(timeout_s=writer.pause_s()):
                 if not writer.take(delta):
                     raise StageLost
-            writer.rest()
+            if not writer.rest():
+                raise StageLost
             watch.look(writer.open_steps)
     except StageLost:
         writer.rest(everything=True)

@@ -24,8 +24,17 @@ from apps.inference import (
     selectors,
     stops,
     transitions,
+    wake,
 )
-from apps.inference.models import STEP_DONE, OutboxRow, Output, Run, StepRun, StepStatus
+from apps.inference.models import (
+    STEP_DONE,
+    OutboxRow,
+    Output,
+    Run,
+    RunStatus,
+    StepRun,
+    StepStatus,
+)
 from apps.inference.specs import (
     PromptMessage,
     Segment,
@@ -80,33 +89,41 @@ def start_run(
     """
     if not steps:
         raise NothingToRun(_("Wanted at least one cell to write, got none"))
-    order = graph.in_order({spec.key: spec.depends_on for spec in steps})
+    by_key = {spec.key: spec for spec in steps}
+    order = graph.in_order({key: spec.depends_on for key, spec in by_key.items()})
+    run = Run(
+        organization=organization,
+        subject_kind=subject.kind,
+        subject_id=subject.id,
+        idempotency_key=start.idempotency_key,
+        actor=actor,
+        trigger=start.trigger,
+        retry_of=start.retry_of,
+    )
     with transaction.atomic():
-        run, is_new = Run.objects.get_or_create(
-            subject_kind=subject.kind,
-            subject_id=subject.id,
-            idempotency_key=start.idempotency_key,
-            defaults={
-                "organization": organization,
-                "actor": actor,
-                "trigger": start.trigger,
-                "retry_of": start.retry_of,
-            },
-        )
-        if not is_new:
-            return run
-        by_key = {spec.key: spec for spec in steps}
-        rows = _add_steps(run, [by_key[key] for key in order])
-        data = {"steps": len(steps), "trigger": start.trigger, "subject": subject.topic}
-        audit.record(
-            verb="run.started", actor=actor, organization=organization, target=run, data=data
-        )
-        events.run_changed(run)
-        if any(row.status != StepStatus.QUEUED for row in rows):
-            transitions.settle(run_id=run.pk, now=run.created_at)
-            run.refresh_from_db()
-        admitted = admission.admit(organization_id=organization.pk, now=run.created_at)
-    return next((one for one in admitted if one.pk == run.pk), run)
+        admission.place(run)
+        Run.objects.bulk_create([run], ignore_conflicts=True)
+        kept = Run.objects.of(subject).get(idempotency_key=start.idempotency_key)
+        if kept.pk != run.pk:
+            return kept
+        _begin(run, [by_key[key] for key in order])
+    return run
+
+
+def _begin(run: Run, specs: list[StepSpec]) -> None:
+    """Give the new run its steps, leave a trace, and call the workers."""
+    rows = _add_steps(run, specs)
+    data = {"steps": len(rows), "trigger": run.trigger, "subject": run.subject.topic}
+    audit.record(
+        verb="run.started", actor=run.actor, organization=run.organization, target=run, data=data
+    )
+    events.run_changed(run)
+    if any(row.status != StepStatus.QUEUED for row in rows):
+        transitions.settle(run_id=run.pk, now=run.created_at)
+        run.refresh_from_db()
+    if run.status == RunStatus.RUNNING:
+        pools = graph.ready_pools(wake.nodes(rows))
+        transaction.on_commit(partial(wake.call, run.pk, pools), robust=True)
 
 
 def _add_steps(run: Run, specs: list[StepSpec]) -> list[StepRun]:

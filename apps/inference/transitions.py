@@ -50,24 +50,23 @@ def claim(*, run_id: UUID | str, pool: str, owner: str, now: datetime) -> list[S
     run = _locked(run_id)
     if run is None or run.status != RunStatus.RUNNING or run.cancel_requested_at:
         return []
-    steps = list(run.steps.only("run", "key", "pool", "status", "depends_on"))
-    keys = graph.stage(wake.nodes(steps), pool)
-    if not keys:
-        return []
-    run.steps.filter(key__in=keys, status=StepStatus.QUEUED).update(
-        status=StepStatus.RUNNING,
-        attempt=F("attempt") + 1,
-        lease_owner=owner,
-        lease_until=now + timedelta(seconds=tempo().lease_s),
-        heartbeat_at=now,
-        started_at=Coalesce(F("started_at"), now),
-    )
-    held = run.steps.filter(lease_owner=owner).select_related("deployment__variant__version")
-    by_key = {step.key: step for step in held}
-    for step in by_key.values():
-        step.run = run
-        events.step_changed(run, step)
-    return [by_key[key] for key in keys if key in by_key]
+    steps = {one.key: one for one in run.steps.select_related("deployment__variant__version")}
+    keys = graph.stage(wake.nodes(steps.values()), pool)
+    held = {
+        "status": StepStatus.RUNNING,
+        "lease_owner": owner,
+        "lease_until": now + timedelta(seconds=tempo().lease_s),
+        "heartbeat_at": now,
+    }
+    waiting = run.steps.filter(key__in=keys, status=StepStatus.QUEUED)
+    waiting.update(attempt=F("attempt") + 1, started_at=Coalesce(F("started_at"), now), **held)
+    mine = [steps[key] for key in keys]
+    for step in mine:  # what was written is what we know: the run's row is locked
+        step.attempt += 1
+        step.run, step.status, step.lease_owner = run, StepStatus.RUNNING, owner
+        if not set(keys).intersection(step.depends_on):
+            events.step_changed(run, step)
+    return mine
 
 
 @transaction.atomic
@@ -130,6 +129,7 @@ def commit(*, step: StepRun, output: Output, now: datetime) -> Output | None:
         "new_tokens": F("new_tokens") + output.new_tokens,
         "input_hash": output.input_hash,
         "heartbeat_at": now,
+        "first_token_at": Coalesce(F("first_token_at"), now),
     }
     if complete:
         changes |= {"status": StepStatus.SUCCEEDED, "finished_at": now, **NOT_HELD}

@@ -60,14 +60,11 @@ class Writer:
         writing.token_ids += tuple(delta.token_ids)
         if time.monotonic() - writing.sent_at >= self._tempo.flush_s or delta.finish:
             self._send(writing)
-        if delta.token_ids and writing.step.status == StepStatus.RUNNING:
-            if not transitions.begin_streaming(step=writing.step, now=timezone.now()):
-                return False
-            faultpoint("after_first_token")
         return delta.finish is None or self._end(writing, delta.finish)
 
-    def rest(self, *, everything: bool = False) -> None:
-        """Send and save what has waited long enough."""
+    def rest(self, *, everything: bool = False) -> bool:
+        """Send and save what has waited long enough; False when a step is not ours any more."""
+        is_ours = self._note_beginnings()
         now = time.monotonic()
         for writing in self._open.values():
             if everything or now - writing.sent_at >= self._tempo.flush_s:
@@ -75,6 +72,16 @@ class Writer:
         if everything or now - self._saved_at >= self._tempo.checkpoint_s:
             self._saved_at = now
             self._save()
+        return is_ours
+
+    def _note_beginnings(self) -> bool:
+        """Note which steps have begun to write; words come first, the state can wait for them."""
+        for writing in self._open.values():
+            if writing.token_ids and writing.step.status == StepStatus.RUNNING:
+                if not transitions.begin_streaming(step=writing.step, now=timezone.now()):
+                    return False
+                faultpoint("after_first_token")
+        return True
 
     def _send(self, writing: Writing) -> None:
         text = writing.text[writing.published :]
