@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _HEADS = """
@@ -96,7 +97,7 @@ _OPENINGS = (
     "Say hello to the {name}.",
     "This is the {name}.",
     "Discover the {name}.",
-    "The {name} is here.",
+    "Here comes the {name}.",
 )
 _PRICE_LINES = (
     "Yours for ${price}.",
@@ -211,6 +212,14 @@ def put_name(rng: random.Random, text: str, *, base: str, brand: str) -> str:
 def put_price(rng: random.Random, text: str, price: str) -> str:
     """Return the text with a last sentence that names the price."""
     return f"{text} {rng.choice(_PRICE_LINES).format(price=price)}"
+
+
+def announce(rng: random.Random, name: str, sentences: Sequence[str], *, price: str | None) -> str:
+    """Return a plain announcement: the name, the sentences, the price; nothing that a brief does not say."""
+    parts = [rng.choice(_OPENINGS).format(name=name), *sentences]
+    if price is not None:
+        parts.append(rng.choice(_PRICE_LINES).format(price=price))
+    return " ".join(parts)
 
 
 def put_facts(rng: random.Random, text: str, facts: list[Fact]) -> str:

@@ -41,7 +41,7 @@ class StarterShape:
 class Schedule:
     """How long, with what steps, and from which seed."""
 
-    steps: int = 2400
+    steps: int = 1600
     tokens_per_step: int = 4096
     learning_rate: float = 4e-3
     warmup: float = 0.03  # share of the steps

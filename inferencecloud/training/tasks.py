@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from inferencecloud.training.briefs import Brief, find_details, find_purpose, render_brief
 from inferencecloud.training.invent import (
     Fact,
+    announce,
     choose_swaps,
     invent_facts,
     invent_price,
@@ -68,6 +69,12 @@ _SHORTEN = (
     "Summarize {x}", "Write a short version of {x}", "Write a summary of {x}",
     "Write a short description from this: {x}",
 )  # fmt: skip
+_ANNOUNCE = (
+    "Write an announcement for {x}", "Announce {x}", "Write a launch line for {x}", "Write a caption for {x}",
+    "Write a short announcement of {x}", "Write a notice about {x}", "Tell our customers about {x}",
+    "Write a launch post for {x}", "Write a post with the facts about {x}", "Write the facts about {x}",
+    "Write a plain text about {x}", "Introduce {x}", "Write a short note to customers about {x}",
+)  # fmt: skip
 _SYSTEM = (
     "You are the company's writer.", "You are the writer of {company}.",
     "You write for {company}.", "You are a copywriter.",
@@ -121,6 +128,8 @@ _TASKS = (
     _Task(weight=1.2, target="head", phrasings=_HEAD + _MID),
     _Task(weight=1.4, target="long", phrasings=_LONG),
     _Task(weight=0.6, target="headline", phrasings=_HEADLINE),
+    # Dense in what only the brief can tell: cheap to train on, and it teaches to copy.
+    _Task(weight=4.0, target="announcement", phrasings=_ANNOUNCE),
     _Task(weight=0.8, target="post", phrasings=_POST, sources=("brief", "mid", "mid")),
     _Task(weight=0.6, target="tag", phrasings=_TAG, sources=("mid", "short", "long")),
     _Task(weight=0.7, target="short", phrasings=_SHORTEN + _SHORT, sources=("mid", "long")),
@@ -141,7 +150,9 @@ def make_exercise(rng: random.Random, product: Product, *, invent: bool = True) 
     scene = _set_scene(rng, product, head=task.target == "head", invent=invent)
     source = rng.choice(task.sources)
     target = _target_text(rng, scene, task.target)
-    if source == "brief":
+    if task.target == "announcement":
+        request, target = _brief_and_announcement(rng, scene)
+    elif source == "brief":
         request, target = _brief_and_target(rng, scene, kind=task.target, target=target)
     else:
         request = scene.texts[source]
@@ -186,7 +197,33 @@ def _target_text(rng: random.Random, scene: _Scene, target: str) -> str:
         tags = [word.capitalize() for word in (scene.category, scene.style)]
         rng.shuffle(tags)
         return scene.texts["short"] + "\n\n" + " ".join("#" + tag.replace(" ", "") for tag in tags)
-    return scene.texts[target]
+    return scene.texts["short" if target == "announcement" else target]
+
+
+def _brief_and_announcement(rng: random.Random, scene: _Scene) -> tuple[str, str]:
+    """Return a brief, and an announcement that says what it says and nothing else."""
+    details = find_details(rng, scene.texts["short"], rng.randint(0, 2))
+    facts = invent_facts(rng, rng.choice((0, 1, 1, 2, 3)))
+    brief = Brief(
+        name=scene.name,
+        category=scene.category,
+        style=scene.style,
+        price=scene.price,
+        details=[*details, *[fact.brief for fact in facts]],
+        purpose=find_purpose(rng, scene.texts["mid"]) if rng.random() < 0.3 else None,
+    )
+    text = render_brief(rng, brief)
+    sentences = [fact.sentence for fact in facts if fact.brief in text]
+    stated = [detail for detail in details if detail in text]
+    if stated:
+        sentences.append(
+            rng.choice(("Think {d}.", "It stands for {d}.")).format(d=" and ".join(stated))
+        )
+    if brief.purpose and brief.purpose in text:
+        sentences.append(f"Made for {brief.purpose}.")
+    rng.shuffle(sentences)
+    priced = scene.price in text and rng.random() < 0.8
+    return text, announce(rng, scene.name, sentences, price=scene.price if priced else None)
 
 
 def _brief_and_target(
@@ -213,7 +250,7 @@ def _brief_and_target(
     if (
         kind in ("short", "mid", "head", "long")
         and scene.price not in target
-        and rng.random() < 0.2
+        and rng.random() < 0.3
     ):
         target = put_price(rng, target, scene.price)
         ask = (

@@ -131,3 +131,16 @@ def test_invented_words_are_many_and_prices_near() -> None:
     assert len({invent_word(rng) for _ in range(500)}) > 300
     assert all(4 <= float(invent_price(rng, 10.0)) <= 26 for _ in range(100))
     assert "$9.99" in put_price(rng, "A lamp.", "9.99")
+
+
+def test_an_announcement_says_nothing_that_the_brief_does_not(product: Product) -> None:
+    seen = 0
+    for seed in range(600):
+        exercise = make_exercise(random.Random(seed), product)
+        prompt = exercise.messages[-1][1]
+        if "announcement" in prompt:
+            seen += 1
+            numbers = {word.strip("$.,%") for word in exercise.completion.split() if "$" in word}
+            assert all(number in prompt for number in numbers)
+            assert "leather" not in exercise.completion or "leather" in prompt
+    assert seen > 10
