@@ -23,6 +23,14 @@ NO_COPIES = (
     """async () => (await indexedDB.databases()).filter(({ name }) => name.includes("%s")).length"""
 )
 
+# The page and what it loads lie in the service worker's cache.
+KEPT = """async () => {
+  const parts = [...document.querySelectorAll("script[src], link[rel=stylesheet]")];
+  const urls = [location.href, ...parts.map((part) => part.src || part.href)];
+  const kept = await Promise.all(urls.map((url) => caches.match(url, { ignoreVary: true })));
+  return kept.every(Boolean);
+}"""
+
 
 def two_writers(visit: Visits) -> tuple[Page, Page]:
     """Return two people's pages on the same notebook."""
@@ -84,8 +92,7 @@ def test_what_is_written_offline_survives_a_reload_and_merges(
     begun = marker()
     begin_paragraph(mara, f"{begun} ")
     go_to_end_of(tomas, begun)
-    tomas.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
-    tomas.wait_for_timeout(1500)  # the page's own copy for reading without a network
+    tomas.wait_for_function(KEPT)
 
     tomas.context.set_offline(True)
     tomas.keyboard.type("before-reload ")
