@@ -48,8 +48,8 @@ def test_the_accounts_are_kept_where_only_the_owner_reads_them(serving: servers.
         assert stat.S_IMODE((data / name).stat().st_mode) == 0o600
 
 
-def test_the_demo_has_three_notebooks(serving: servers.Web) -> None:
-    assert len(visitors.notebooks_by_title(Path(serving.env["DATA_DIR"]))) == 3
+def test_the_demo_has_four_notebooks(serving: servers.Web) -> None:
+    assert len(visitors.notebooks_by_title(Path(serving.env["DATA_DIR"]))) == 4
 
 
 def test_the_database_appends_durably(serving: servers.Web) -> None:

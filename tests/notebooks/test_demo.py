@@ -10,7 +10,7 @@ from django.contrib.auth import authenticate
 from django.core.management import call_command
 
 from apps.accounts.models import User
-from apps.notebooks import document, history, selectors
+from apps.notebooks import chain_page, document, history, selectors
 from apps.notebooks.models import Notebook
 from apps.notebooks.services.demo import ACCOUNTS_FILE, seed_demo
 from apps.organizations.models import Division, Organization, Role, Workspace
@@ -59,7 +59,7 @@ def test_the_notebooks_are_filled_and_shared_across_the_divisions(tmp_path: Path
     mara, tomas, ines, jonas = (
         User.objects.get(email=accounts[name].email) for name in ("mara", "tomas", "ines", "jonas")
     )
-    brief, plan, texts = Notebook.objects.order_by("pk")
+    brief, plan, texts, _chain = Notebook.objects.order_by("pk")
     for notebook in (brief, plan, texts):
         read = document.decode(history.whole(notebook.document).updates[0])
         assert len(document.plain_text(read).split()) > 250
@@ -79,6 +79,18 @@ def test_the_notebooks_are_filled_and_shared_across_the_divisions(tmp_path: Path
     assert selectors.level_of(ines, texts) == Level.SUGGEST
     # Who administers does not read.
     assert not selectors.visible_notebooks(jonas, Organization.objects.get()).exists()
+
+
+def test_one_notebook_is_a_chain_of_four_texts_that_can_be_written_at_once(tmp_path: Path) -> None:
+    seed_demo(tmp_path)
+    mara = User.objects.get(email__startswith="mara")
+    book = Notebook.objects.order_by("pk").last()
+    assert book is not None
+    access = selectors.access_notebook(mara, book.pk)
+    state = chain_page.state_for(access, mara)
+    assert [cell["problems"] for cell in state["cells"]] == [[]] * 5
+    assert state["update"]["count"] == 4
+    assert access.notebook.title == "Finch One: from the brief to the texts"
 
 
 def test_where_people_exist_nothing_is_added(tmp_path: Path) -> None:

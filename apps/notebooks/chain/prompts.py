@@ -17,7 +17,8 @@ from apps.notebooks.chain.graph import CellSpec
 from apps.notebooks.chain.references import CellKey, Reference
 
 NEW_TOKENS = {"short": 64, "medium": 160, "long": 320}
-TEMPERATURE = (0.2, 0.5, 0.7, 0.9, 1.1)  # by how adventurous, 0 to 4
+TEMPERATURE = (0.1, 0.35, 0.6, 0.8, 1.0)  # by how adventurous, 0 to 4
+TOP_P = 0.9
 CLOSING = " \n.!:"  # what may follow a reference that still ends its instruction
 
 
@@ -68,6 +69,7 @@ def _params(cell: CellSpec) -> Params:
     return Params(
         max_new_tokens=NEW_TOKENS[length],
         temperature=TEMPERATURE[adventurous],
+        top_p=TOP_P,
         variants=int(str(cell.params.get("variants", 1))),
     )
 

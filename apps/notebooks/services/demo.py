@@ -11,6 +11,7 @@ from apps.accounts import services as accounts
 from apps.accounts.models import User
 from apps.notebooks import document, markdown
 from apps.notebooks.models import Notebook
+from apps.notebooks.services import demo_chain
 from apps.notebooks.services.notebooks import create_notebook
 from apps.notebooks.services.sharing import share_with_division, share_with_person
 from apps.organizations.models import Division, Organization, Role, Workspace
@@ -103,7 +104,7 @@ def _roles(company: Company, users: dict[str, User]) -> None:
 
 
 def _notebooks(company: Company, users: dict[str, User]) -> None:
-    """Write the three notebooks and share them as a launch needs it.
+    """Write the four notebooks and share them as a launch needs it.
 
     The brief is Brand's and Retail Europe reads it; the plan is written by both; the texts belong
     to Retail Europe's workspace, where Brand writes along and the approver suggests.
@@ -114,6 +115,13 @@ def _notebooks(company: Company, users: dict[str, User]) -> None:
     texts = _notebook(
         "copy", "Finch One: LinkedIn and newsletter", workspace=company.shops, by=tomas
     )
+    chain = create_notebook(
+        workspace=company.launches,
+        by=mara,
+        title="Finch One: from the brief to the texts",
+        content=document.encode(demo_chain.chain()),
+    )
+    share_with_person(notebook=chain, by=mara, person=tomas, level=Level.RUN)
     share_with_division(notebook=brief, by=mara, division=company.retail, level=Level.COMMENT)
     share_with_division(notebook=plan, by=mara, division=company.retail, level=Level.EDIT)
     share_with_person(notebook=texts, by=tomas, person=mara, level=Level.RUN)

@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -17,6 +19,7 @@ from apps.accounts.models import User
 from apps.core.errors import DomainError
 from apps.notebooks import document, history, selectors
 from apps.notebooks.models import (
+    Cell,
     Document,
     DocUpdate,
     Image,
@@ -140,12 +143,15 @@ def create_notebook(
 
 @transaction.atomic
 def rename_notebook(*, notebook: Notebook, by: User, title: str) -> Notebook:
-    """Change the title; its name in references (the slug) stays."""
+    """Change the title; its name in references (the slug) stays, but for one made of no title."""
     notebook = _locked(notebook)
     before, notebook.title = notebook.title, title.strip()
     if notebook.title == before:
         return notebook
-    notebook.save(update_fields=["title"])
+    if not before and not _is_referred_to(notebook):
+        Workspace.objects.select_for_update().get(pk=notebook.workspace_id)
+        notebook.slug = _free_slug(notebook.workspace, notebook.title)
+    notebook.save(update_fields=["title", "slug"])
     _record(notebook, by, "notebook.renamed", before=before, after=notebook.title)
     renamed = NotebookRenamed(notebook_id=str(notebook.pk), title=notebook.title)
     publish.on_commit(_topic(notebook), renamed)
@@ -285,6 +291,14 @@ def _free_slug(workspace: Workspace, title: str) -> str:
         number += 1
         slug = f"{base}-{number}"
     return slug
+
+
+def _is_referred_to(notebook: Notebook) -> bool:
+    """Say whether some cell of the organization names the notebook between braces."""
+    written = Cell.objects.annotate(words=Cast("spec", TextField())).filter(
+        notebook__organization=notebook.organization_id, words__contains=f"{{{{{notebook.slug}/"
+    )
+    return written.exists()
 
 
 def _refuse_archived(workspace: Workspace) -> None:

@@ -3,7 +3,6 @@
  * Everything that is document stays the schema's (schema/cells.js); here stands how it is shown and driven.
  */
 import { Extension, InputRule } from "@tiptap/core";
-import { isChangeOrigin } from "@tiptap/extension-collaboration";
 import { Plugin, PluginKey, TextSelection } from "@tiptap/pm/state";
 import { uuidv4 } from "lib0/random";
 import { PopMenu } from "../editor/popMenu.js";
@@ -11,6 +10,7 @@ import { trigger } from "../editor/trigger.js";
 import { say } from "../editor/words.js";
 import { CellView } from "./cellView.js";
 import { ChipView, SourceCard } from "./chips.js";
+import { separateCopies } from "./copies.js";
 import { freeName } from "./fields.js";
 import { origins, showOrigins } from "./origins.js";
 import { Picker } from "./picker.js";
@@ -24,35 +24,6 @@ export function cellAround(state) {
     return { node: state.selection.node, pos: $from.pos };
   const node = $from.depth ? $from.node(1) : null;
   return node?.attrs.cellId ? { node, pos: $from.before(1) } : null;
-}
-
-/** Return the cells at the top of a document by position. */
-function cells(doc) {
-  const found = [];
-  doc.forEach((node, pos) => {
-    if (node.type.name === "textCell" || node.type.name === "promptCell") found.push({ node, pos });
-  });
-  return found;
-}
-
-/** Give pasted copies of cells an id of their own; what stood here before keeps its own. */
-function separateCopies(transactions, before, state) {
-  if (!transactions.some((tr) => tr.docChanged) || transactions.some(isChangeOrigin)) return null;
-  const all = cells(state.doc);
-  if (new Set(all.map(({ node }) => node.attrs.cellId)).size === all.length) return null;
-  const mapped = new Set(
-    cells(before.doc).map(({ pos }) => transactions.reduce((at, tr) => tr.mapping.map(at), pos)),
-  );
-  const taken = new Set(all.filter(({ pos }) => mapped.has(pos)).map(({ node }) => node.attrs.cellId));
-  const { tr } = state;
-  for (const { node, pos } of all) {
-    if (mapped.has(pos)) continue;
-    if (taken.has(node.attrs.cellId)) {
-      const name = freeName(state.doc, node.attrs.name);
-      tr.setNodeMarkup(pos, undefined, { ...node.attrs, cellId: uuidv4(), name });
-    } else taken.add(node.attrs.cellId);
-  }
-  return tr.steps.length ? tr : null;
 }
 
 /** Put a new cell in place of an empty paragraph, or after the block at hand, and go into it. */

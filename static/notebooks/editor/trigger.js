@@ -28,7 +28,7 @@ class Menu {
   show({ from, to, query }, items) {
     const same =
       items.length === this.items.length && items.every((item, index) => item === this.items[index]);
-    if (!this.isOpen || !same) this.#fill(items, query);
+    if (!this.isOpen || !same || !items.length) this.#fill(items, query);
     this.list.hidden = false;
     this.#mark();
     place(this.list, this.box, rangeRect(this.view, from, to));
