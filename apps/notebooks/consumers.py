@@ -15,10 +15,12 @@ from apps.notebooks.messages import Hello, Malformed
 from apps.notebooks.models import SCHEMA_VERSION
 from apps.notebooks.rooms import Room, room_of
 from apps.notebooks.selectors import Access
+from apps.organizations import audit
 from apps.organizations.policy import Level
 from apps.realtime.database import in_database
 from apps.realtime.hub import Hub, Message, this_hub
 from apps.realtime.outbox import SLOW, Outbox
+from apps.realtime.sockets import came_from
 
 MALFORMED, SIGNED_OUT, GONE, OUTDATED, DIVERGED = 4400, 4401, 4404, 4409, 4410
 HELLO_WITHIN_S = 15.0
@@ -40,6 +42,7 @@ class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no ty
         self.user = scope["user"]
         self.notebook_id: uuid.UUID = scope["url_route"]["kwargs"]["notebook"]
         self.session_key = scope["session"].session_key if scope.get("session") else None
+        self.origin = audit.origin_at(*came_from(scope))
         self._task = asyncio.current_task()
         self._outbox = Outbox(send, on_end=self._end)
         self._room: Room | None = None

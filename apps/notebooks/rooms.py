@@ -22,6 +22,7 @@ from apps.notebooks.numbers import Seen
 from apps.notebooks.presence import Presence
 from apps.notebooks.services import updates
 from apps.notebooks.services.updates import Refusal
+from apps.organizations.audit import Origin
 from apps.organizations.policy import Level
 from apps.realtime import publish
 from apps.realtime.access import AccessChanged
@@ -44,6 +45,7 @@ class Member(Protocol):
 
     user_id: uuid.UUID
     session_key: str | None
+    origin: Origin
     client: int
     last_heard: float
 
@@ -151,7 +153,12 @@ class Room:
 
     async def _write_batch(self, taken: list[tuple[Member, Update]]) -> None:
         incoming = [
-            updates.Incoming(user_id=member.user_id, payload=update.payload, resent=update.resent)
+            updates.Incoming(
+                user_id=member.user_id,
+                payload=update.payload,
+                resent=update.resent,
+                origin=member.origin,
+            )
             for member, update in taken
         ]
         try:
@@ -255,8 +262,8 @@ class Room:
             self._drop_silent()
             try:
                 before = await self._look(before)
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("could not look for new updates: %s", error)
+            except Exception:  # whatever it is: without this loop no right would ever end here
+                logger.exception("could not look for new updates of %s", self.notebook_id)
             if looks % CHECK_RIGHTS_EVERY == 0:
                 self.check_rights()
 

@@ -2,6 +2,7 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,14 @@ class Origin:
 
     ip: str | None = None
     user_agent: str = ""
+
+
+def origin_at(address: str, user_agent: str) -> Origin:
+    """Return the origin; what is no address is left out: a proxy may pass on what a browser invented."""
+    try:
+        return Origin(ip=str(ip_address(address)), user_agent=user_agent)
+    except ValueError:
+        return Origin(user_agent=user_agent)
 
 
 origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039  (frozen)

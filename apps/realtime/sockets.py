@@ -44,6 +44,13 @@ def is_own_origin(origin: str, host: str) -> bool:
     return urlsplit(origin).netloc == host or origin in settings.CSRF_TRUSTED_ORIGINS
 
 
+def came_from(scope: dict[str, Any]) -> tuple[str, str]:
+    """Return the address and the browser that opened the socket, as far as they are told."""
+    address, _port = scope.get("client") or ("", 0)
+    agents = [value for name, value in scope["headers"] if name.lower() == b"user-agent"]
+    return address, agents[0].decode("latin-1") if agents else ""
+
+
 def still_signed_in(user_id: object, session_key: str | None) -> bool:
     """Say whether the session still belongs to the active person: not ended, password not changed."""
     if session_key is None:

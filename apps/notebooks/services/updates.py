@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -42,6 +42,9 @@ class Incoming:
     user_id: uuid.UUID | None
     payload: bytes
     resent: bool = False  # perhaps stored already: appended only if it adds something
+    origin: audit.Origin | None = (
+        None  # of the socket that it came by; a request has said it already
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,9 +107,9 @@ def append(
             row.origin = origin
         DocUpdate.objects.bulk_create(appending.rows)
         Document.objects.filter(pk=document.pk).update(last_seq=batch.last)
-        _leave_traces(
-            document.notebook, {row.user_id for row in appending.rows if row.user_id is not None}
-        )
+        wrote = {row.user_id for row in appending.rows}
+        came_from = {one.user_id: one.origin for one in incoming if one.user_id in wrote}
+        _leave_traces(document.notebook, came_from)
         _relay_on_commit(batch, notebook_id, sender)
         transaction.on_commit(partial(projecting.debounce.touch, notebook_id), robust=True)
     appending.mirror.seq = batch.last
@@ -200,13 +203,16 @@ def _relay_on_commit(batch: Batch, notebook_id: uuid.UUID, sender: str) -> None:
 _traced: dict[tuple[uuid.UUID, uuid.UUID], float] = {}  # (notebook, person) -> when, monotonic
 
 
-def _leave_traces(notebook: Notebook, people: set[uuid.UUID]) -> None:
-    """Note who wrote and when: every few seconds, for a keystroke is no event of its own."""
+def _leave_traces(
+    notebook: Notebook, people: Mapping[uuid.UUID | None, audit.Origin | None]
+) -> None:
+    """Note who wrote, when, and from where: every few seconds, for a keystroke is no event of its own."""
     now = time.monotonic()
     due = {
         person
         for person in people
-        if now - _traced.get((notebook.pk, person), -TRACE_EVERY_S) >= TRACE_EVERY_S
+        if person is not None
+        and now - _traced.get((notebook.pk, person), -TRACE_EVERY_S) >= TRACE_EVERY_S
     }
     if not due:
         return
@@ -214,7 +220,11 @@ def _leave_traces(notebook: Notebook, people: set[uuid.UUID]) -> None:
         _traced.clear()
     for person in due:
         _traced[notebook.pk, person] = now
-        _note_contribution(notebook, person)
+        token = audit.origin.set(people[person] or audit.origin.get())
+        try:
+            _note_contribution(notebook, person)
+        finally:
+            audit.origin.reset(token)
     Notebook.objects.filter(pk=notebook.pk).update(edited_at=timezone.now(), edited_by=max(due))
 
 
