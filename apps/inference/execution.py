@@ -150,13 +150,28 @@ def _load(deployment: Deployment, look: Callable[[], None]) -> ModelInfo:
             break
         except StillBusy:
             look()
+    _keep_speed(deployment, info)
+    return info
+
+
+def _keep_speed(deployment: Deployment, info: ModelInfo) -> None:
     catalog.record_speed(
         variant=deployment.variant,
         context_tokens=info.context_tokens,
         decode_per_s=info.decode_tokens_per_s,
         prefill_per_s=info.prefill_tokens_per_s,
     )
-    return info
+
+
+def warm(pools: list[str]) -> None:
+    """Load what is deployed to the pools, so that the first step need not wait for it."""
+    live = Deployment.objects.filter(retired_at__isnull=True, pool__in=pools)
+    for deployment in live.select_related("variant__version"):
+        try:
+            if host.loaded(deployment) is None:
+                _keep_speed(deployment, host.load(deployment))
+        except (EngineError, ArtifactError, OSError):
+            logger.warning("could not load %s", deployment, exc_info=True)
 
 
 def _without(steps: list[StepRun], missing: dict[object, Failure]) -> list[StepRun]:

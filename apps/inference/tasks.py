@@ -8,9 +8,9 @@ from functools import cache
 from celery import shared_task
 
 from apps.catalog import services as catalog
-from apps.inference import drain, execution, outbox, reconciler
+from apps.inference import execution, outbox, reconciler, worker
 
-drain.register()
+worker.register()
 
 
 @shared_task(acks_late=True)

@@ -187,11 +187,12 @@ def inside_overheads(rounds: int) -> dict[str, float]:
 
 def inside_peer(rounds: int) -> dict[str, float]:
     """Run the chain on the starter: ours and the peer's, alternating."""
+    peer = plain_chain()  # a worker takes only tasks that it knew when it began
     with bench_here() as bench:
-        return against_peer(bench, rounds)
+        return against_peer(bench, peer, rounds)
 
 
-def against_peer(bench: Bench, rounds: int) -> dict[str, float]:
+def against_peer(bench: Bench, peer: Callable[[], float], rounds: int) -> dict[str, float]:
     """Return wall times of ours and of a plain Celery chain on the same model."""
     Deployment.objects.all().delete()
     ensure_starter()
@@ -212,7 +213,6 @@ def against_peer(bench: Bench, rounds: int) -> dict[str, float]:
         )
         for n, ask in enumerate(ASKS)
     ]
-    peer = plain_chain()
     ours, theirs, first = [], [], []
     bench.run(steps)
     peer()

@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from apps.catalog.models import Deployment
-from apps.inference import execution, services, stops, transitions
+from apps.inference import execution, host, services, stops, transitions
 from apps.inference.conf import tempo
 from apps.inference.models import Checkpoint, Output, Run, RunStatus, StepStatus
 from apps.inference.specs import Params, PromptMessage, Source, StepOutput, StepSpec, Text
@@ -261,6 +261,20 @@ def test_the_speed_of_a_model_is_kept_when_it_was_measured(
     variant = Deployment.objects.get(alias="writer").variant
     assert variant.decode_tokens_per_s == 1e6
     assert variant.measured_at is not None
+
+
+def test_models_are_loaded_before_anybody_waits_for_them(
+    organization: Organization, play: Play, settings: Any
+) -> None:
+    settings.INFERENCE_ENGINE = "tests.inference.engines.picky"
+    play()
+    engines.refused = deployment("broken").variant.folder.name
+    execution.warm(["inference"])
+    loaded = {
+        one.alias: host.loaded(one) is not None
+        for one in Deployment.objects.select_related("variant")
+    }
+    assert loaded == {"writer": True, "broken": False, "other": False}
 
 
 def test_filters_change_what_a_reader_gets_and_not_the_source(
