@@ -9,6 +9,7 @@ null are left out. pycrdt measures XmlText in UTF-8 bytes, hence the appending a
 import re
 from collections.abc import Iterable
 from itertools import groupby
+from math import isfinite
 from typing import Any
 
 from pycrdt import Doc, XmlElement, XmlFragment, XmlText
@@ -144,7 +145,7 @@ def _pairs(element: XmlElement) -> Iterable[tuple[str, Any]]:
 def _text_nodes(text: XmlText) -> list[Node]:
     nodes: list[Node] = []
     for words, formatting in text.diff():
-        node: Node = {"type": "text", "text": words}
+        node: Node = {"type": "text", "text": _whole(words)}
         if marks := [_mark(name, value) for name, value in (formatting or {}).items()]:
             node["marks"] = sorted(marks, key=lambda mark: mark["type"])
         nodes.append(node)
@@ -160,7 +161,14 @@ def _mark(name: str, value: Any) -> Node:  # JSON
 
 
 def _whole(value: Any) -> Any:  # JSON
-    """Return the value with whole numbers as int: Yjs knows one kind of number, JavaScript's."""
+    """Return the value with whole numbers as int: Yjs knows one kind of number, JavaScript's.
+
+    What PostgreSQL keeps in no text and in no JSON is left out: the character NUL, NaN and infinity.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, float) and not isfinite(value):
+        return None
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

@@ -1,6 +1,7 @@
 """Documents between Yjs, ProseMirror JSON, Markdown and plain words."""
 
 import json
+import math
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycrdt import Doc, XmlFragment
+from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
 from apps.notebooks import crdt, document, markdown
 
@@ -335,3 +336,15 @@ def _bundled(folder: Path) -> str:
     finally:
         source.unlink()
     return str(target)
+
+
+def test_what_postgresql_cannot_keep_is_left_out() -> None:
+    doc: Doc = Doc()
+    fragment = doc.get(document.FRAGMENT, type=XmlFragment)
+    written = {"name": "a\0b", "width": math.inf, "height": math.nan, "level": 2.0}
+    fragment.children.append(XmlElement("heading", written, [XmlText("one\0two")]))
+    read = document.decode(bytes(doc.get_update()))
+    assert "\0" not in json.dumps(read, allow_nan=False)
+    assert document.plain_text(read) == "onetwo"
+    assert read["content"][0]["attrs"]["name"] == "ab"
+    assert read["content"][0]["attrs"]["level"] == 2
