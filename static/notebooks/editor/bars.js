@@ -98,7 +98,7 @@ class Bar {
       this.editor.commands.focus();
     }
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step || event.target.matches("input, select")) return;
+    if (!step || event.target.matches("input")) return;
     const stops = this.#stops();
     const next = stops[(stops.indexOf(event.target) + step + stops.length) % stops.length];
     for (const stop of stops) stop.tabIndex = stop === next ? 0 : -1;

@@ -1,5 +1,6 @@
 /** Moving, copying and deleting whole blocks, by keyboard and from the block menu. */
 import { Extension } from "@tiptap/core";
+import { NodeRange } from "@tiptap/pm/model";
 import { NodeSelection, Selection, TextSelection } from "@tiptap/pm/state";
 import { KEEPS_OUTPUT } from "../schema/output.js";
 
@@ -25,7 +26,7 @@ export function blockRange(selection) {
   const accepts = (node) => PARENTS.has(node.type.name) && (!table || !contains(table, node));
   let range = $from.blockRange($to, accepts);
   // A list with one item, or all of it, moves as the list.
-  while (range && range.depth > 0 && coversAll(range)) range = parentRange(range, $from, $to, accepts);
+  while (range && range.depth > 0 && coversAll(range)) range = widened(range, accepts);
   return (
     range && {
       parent: range.parent,
@@ -57,9 +58,12 @@ function coversAll(range) {
   return range.startIndex === 0 && range.endIndex === range.parent.childCount;
 }
 
-function parentRange(range, $from, $to, accepts) {
-  const outer = (node) => accepts(node) && node !== range.parent;
-  return $from.blockRange($to, outer);
+/** Return the range of the nearest acceptable parent around a range. */
+function widened({ $from, $to, depth }, accepts) {
+  for (let outer = depth - 1; outer >= 0; outer--) {
+    if (accepts($from.node(outer))) return new NodeRange($from, $to, outer);
+  }
+  return null;
 }
 
 /** Move the chosen blocks past their neighbour, by moving the neighbour: selection and carets stay in place. */

@@ -57,13 +57,15 @@ class Exchange {
     const { signal } = this.stop;
     for (const event of ["focusin", "focusout"])
       view.dom.addEventListener(event, () => this.tell(), { signal });
-    this.onChange = ({ added, updated }) => this.#heard([...added, ...updated]);
+    this.onChange = ({ added, updated, removed }) => this.#heard([...added, ...updated, ...removed]);
     awareness.on("change", this.onChange);
   }
 
   /** Draw once per frame, however many carets moved. */
   #heard(clients) {
-    for (const client of clients) if (client !== this.awareness.clientID) this.#showName(client);
+    const others = clients.filter((client) => client !== this.awareness.clientID);
+    if (!others.length) return; // our own caret is the browser's business
+    for (const client of others) this.#showName(client);
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       if (!this.view.isDestroyed) this.view.dispatch(this.view.state.tr.setMeta(KEY, true));

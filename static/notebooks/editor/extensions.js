@@ -1,16 +1,18 @@
 /** Everything that the editor is made of. */
 import { Extension, textInputRule } from "@tiptap/core";
-import { Collaboration, isChangeOrigin } from "@tiptap/extension-collaboration";
+import { isChangeOrigin } from "@tiptap/extension-collaboration";
 import { Dropcursor } from "@tiptap/extensions/drop-cursor";
 import { Gapcursor } from "@tiptap/extensions/gap-cursor";
-import { Placeholder } from "@tiptap/extensions/placeholder";
 import { Plugin } from "@tiptap/pm/state";
 import { ChainExtension } from "../chain/chain.js";
 import { schemaExtensions } from "../schema/index.js";
 import { Bars } from "./bars.js";
+import { Binding } from "./binding.js";
 import { Blocks } from "./blocks.js";
 import { Carets } from "./carets.js";
+import { DistinctNodes } from "./distinctNodes.js";
 import { BlockHandle } from "./handle.js";
+import { Placeholders } from "./placeholders.js";
 import { Slash } from "./slash.js";
 import { Uploading } from "./uploads.js";
 import { say } from "./words.js";
@@ -34,25 +36,17 @@ const Typing = Extension.create({
   ],
 });
 
-function placeholder({ node, editor, pos }) {
-  if (node.type.name === "heading") return say(`kind_heading${node.attrs.level}`);
-  if (node.type.name === "cellInstruction") return say("placeholder_instruction");
-  if (editor.isEmpty) return say("placeholder_empty");
-  const { depth, parent } = editor.state.doc.resolve(pos);
-  if (parent.type.name === "cellResult" && parent.childCount === 1) return say("placeholder_result");
-  return depth ? "" : say("placeholder_line");
-}
-
 export function extensions({ session, store, user, urls, box, note }) {
   return [
     ...schemaExtensions({ taskLabel: (words) => say("task", { words }) }),
-    Collaboration.configure({ document: session.doc, field: "document" }),
+    Binding.configure({ document: session.doc, field: "document" }),
     Carets.configure({ awareness: session.awareness, user }),
-    Placeholder.configure({ placeholder, includeChildren: true }),
+    Placeholders,
     Dropcursor.configure({ class: "drop-line", color: false, width: 3 }),
     Gapcursor,
     Typing,
     Blocks,
+    DistinctNodes,
     Slash.configure({ box, models: () => store.ai }),
     Bars.configure({ box }),
     BlockHandle.configure({ box }),

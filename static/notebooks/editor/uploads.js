@@ -138,10 +138,12 @@ class Uploads {
   }
 }
 
-/** Open the file chooser and hand on what was chosen. */
+/** Open the file chooser and hand on what was chosen; the field is on the page until then, or it may be collected. */
 function choose(take) {
-  const input = element("input", { type: "file", accept: TYPES.join(","), multiple: true });
-  input.addEventListener("change", () => take([...input.files]), { once: true });
+  const input = element("input", { type: "file", accept: TYPES.join(","), multiple: true, hidden: true });
+  input.addEventListener("change", () => take([...input.files]));
+  for (const end of ["change", "cancel"]) input.addEventListener(end, () => input.remove());
+  document.body.append(input);
   input.click();
 }
 

@@ -25,8 +25,8 @@ import { tables } from "./tables.js";
 export { SCHEMA_VERSION } from "./version.js";
 
 const DocumentOfCells = Document.extend({ content: "(block | cell)+" });
-// Both would otherwise push out the mark that says who wrote the words.
-const CodeBesideOutput = Code.extend({ excludes: "code link bold italic strike underline" });
+// Marks that shut each other out cannot be merged: one person makes words bold while another makes them code.
+const CodeBesideOthers = Code.extend({ excludes: "code" });
 const CodeBlockWithOutput = CodeBlock.extend({ marks: "output" });
 
 /** Return the nodes and marks; `taskLabel` names a task's box for those who cannot see it. */
@@ -57,7 +57,7 @@ export function schemaExtensions({ taskLabel = (words) => words } = {}) {
     Italic,
     Strike,
     Underline,
-    CodeBesideOutput,
+    CodeBesideOthers,
     Link,
     Output,
   ];
