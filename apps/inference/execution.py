@@ -22,6 +22,7 @@ from apps.inference import (
     owners,
     prompts,
     selectors,
+    slots,
     stops,
     transitions,
     wake,
@@ -29,7 +30,7 @@ from apps.inference import (
 from apps.inference.conf import tempo
 from apps.inference.failures import Failure
 from apps.inference.faults import faultpoint
-from apps.inference.models import Output, Run, StepRun
+from apps.inference.models import Output, Run, RunStatus, StepRun, StepStatus
 from apps.inference.writing import Writer, as_failure
 from inferencecloud.artifacts.errors import ArtifactError
 from inferencecloud.engine import EngineError, ModelInfo, Stage
@@ -45,6 +46,14 @@ def run_stage(*, run_id: str, pool: str) -> None:
     """Write the run's next stage of the pool; doing it twice is the same as doing it once."""
     if stops.draining.is_set():
         return
+    with slots.place(pool) as is_free:
+        if is_free:
+            _run_stage(run_id, pool)
+    if is_free and slots.has_turned_away(pool) and not _call_next(pool):
+        slots.forget_turned_away(pool)
+
+
+def _run_stage(run_id: str, pool: str) -> None:
     owner = owners.mine()
     faultpoint("before_claim")
     steps = transitions.claim(run_id=run_id, pool=pool, owner=owner, now=timezone.now())
@@ -55,6 +64,18 @@ def run_stage(*, run_id: str, pool: str) -> None:
         is_over = transitions.settle(run_id=run_id, now=timezone.now())
     if not is_over:
         wake.stages(run_id)
+
+
+def _call_next(pool: str) -> bool:
+    """Call for the oldest run that can go on in the pool; False when there is none.
+
+    Its own call found this process busy.
+    """
+    waiting = StepRun.objects.filter(pool=pool, status=StepStatus.QUEUED).filter(
+        run__status=RunStatus.RUNNING
+    )
+    runs = waiting.order_by("run_id").values_list("run_id", flat=True).distinct()
+    return any(pool in wake.stages(run_id) for run_id in runs[:50])
 
 
 def _hold(run: Run, owner: str, steps: list[StepRun]) -> bool:

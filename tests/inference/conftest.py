@@ -11,11 +11,13 @@ from channels.layers import channel_layers
 from apps.inference import host, outbox
 from apps.organizations.models import Organization
 from apps.realtime import publish
+from inferencecloud.celery import app
 from tests.factories import Company
 from tests.inference import listening
 from tests.inference.builders import deployment
 
 Play = Callable[..., None]
+Calls = list[tuple[str, str, dict[str, str]]]
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +64,15 @@ def sent(settings: Any) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
     yield so_far
     channel_layers.backends.clear()
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """Collect the calls to workers at the border to the broker."""
+    made: Calls = []
+
+    def send_task(name: str, *, kwargs: dict[str, str], queue: str, **_options: Any) -> None:
+        made.append((name, queue, kwargs))
+
+    monkeypatch.setattr(app, "send_task", send_task)
+    return made

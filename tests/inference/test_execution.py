@@ -13,14 +13,14 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from apps.catalog.models import Deployment
-from apps.inference import execution, host, services, stops, transitions
+from apps.inference import execution, host, services, stops, transitions, wake
 from apps.inference.conf import tempo
 from apps.inference.models import Checkpoint, Output, Run, RunStatus, StepStatus
 from apps.inference.specs import Params, PromptMessage, Source, StepOutput, StepSpec, Text
 from apps.organizations.models import Organization
 from tests.inference import engines
 from tests.inference.builders import chain, deployment, spec, start
-from tests.inference.conftest import Play
+from tests.inference.conftest import Calls, Play
 
 Sent = Callable[[], list[dict[str, Any]]]
 
@@ -345,6 +345,23 @@ class TestBesideOthers:
             assert not thread.is_alive()
         step = run.steps.get()
         assert (step.lease_owner, step.status) == ("other", StepStatus.RUNNING)
+
+    def test_a_busy_process_turns_stages_away_and_calls_for_them_afterwards(
+        self, organization: Organization, play: Play, settings: Any, calls: Calls
+    ) -> None:
+        settings.INFERENCE_TEMPO = {"stages": 1}
+        play(words=60, delay_s=0.01)
+        first, second = (
+            start(organization, [spec("a", params=Params(seed=1, max_new_tokens=60))], subject=one)
+            for one in "12"
+        )
+        calls.clear()
+        with worker(first):
+            wait_for(Checkpoint.objects.exists)
+            assert work(second).steps.get().attempt == 0
+        call = (wake.RUN_STAGE, "inference", {"run_id": str(second.pk), "pool": "inference"})
+        assert calls == [call]
+        assert work(second).status == RunStatus.SUCCEEDED
 
     def test_a_heartbeat_keeps_a_slow_step(
         self, organization: Organization, play: Play, settings: Any

@@ -12,25 +12,11 @@ from apps.inference.models import Run, RunStatus, StepRun, StepStatus
 from apps.organizations.models import Organization
 from inferencecloud.celery import app
 from tests.inference.builders import chain, spec, start
-from tests.inference.conftest import Play
+from tests.inference.conftest import Calls, Play
 from tests.inference.test_transitions import claimed
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, str]]]:
-    """Collect the calls to workers at the border to the broker."""
-    made: list[tuple[str, str, dict[str, str]]] = []
-
-    def send_task(name: str, *, kwargs: dict[str, str], queue: str, **_options: Any) -> None:
-        made.append((name, queue, kwargs))
-
-    monkeypatch.setattr(app, "send_task", send_task)
-    return made
-
-
-def test_a_lost_call_is_repeated_after_a_while(
-    organization: Organization, calls: list[tuple[str, str, dict[str, str]]]
-) -> None:
+def test_a_lost_call_is_repeated_after_a_while(organization: Organization, calls: Calls) -> None:
     run = start(organization, [spec("a"), spec("b", alias="other"), spec("c", "a")])
     assert reconciler.reconcile().woken_runs == 0  # the first call may still arrive
     later = timezone.now() + timedelta(seconds=tempo().wake_again_s + 1)
