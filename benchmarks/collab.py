@@ -125,7 +125,12 @@ def on_postgres() -> Iterator[Server]:
         port = free_port()
         asgi = [sys.executable, "-m", "uvicorn", "inferencecloud.asgi:application"]
         flags = ["--port", str(port), "--log-level", "warning", "--no-access-log"]
-        flags += ["--ws-per-message-deflate", "false"]
+        flags += [
+            "--ws",
+            "apps.realtime.protocol:SocketProtocol",
+            "--ws-per-message-deflate",
+            "false",
+        ]
         web = Web([*asgi, *flags], port=port, log=folder / "web.log", env=env)
         celery = [sys.executable, "-m", "celery", "-A", "inferencecloud", "worker"]
         options = ["--pool", "threads", "--concurrency", "2", "--loglevel", "warning"]

@@ -19,7 +19,8 @@ from apps.organizations import audit
 from apps.organizations.policy import Level
 from apps.realtime.database import in_database
 from apps.realtime.hub import Hub, Message, this_hub
-from apps.realtime.outbox import SLOW, Outbox
+from apps.realtime.outbox import SLOW, Outbox, Shared
+from apps.realtime.protocol import EXTENSION
 from apps.realtime.sockets import came_from
 
 MALFORMED, SIGNED_OUT, GONE, OUTDATED, DIVERGED = 4400, 4401, 4404, 4409, 4410
@@ -44,7 +45,8 @@ class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no ty
         self.session_key = scope["session"].session_key if scope.get("session") else None
         self.origin = audit.origin_at(*came_from(scope))
         self._task = asyncio.current_task()
-        self._outbox = Outbox(send, on_end=self._end)
+        write = (scope.get("extensions") or {}).get(EXTENSION)
+        self._outbox = Outbox(send, on_end=self._end, write=write)
         self._room: Room | None = None
         self._hub: Hub = this_hub()
         self._in_flight = 0
@@ -200,10 +202,14 @@ class NotebookSocket(AsyncConsumer):  # type: ignore[misc]  # channels has no ty
         """Send when possible."""
         self._outbox.post(frame)
 
+    def post_shared(self, shared: Shared) -> None:
+        """Send what goes to many."""
+        self._outbox.post_shared(shared)
+
     def acknowledge(self, ids: list[int], *, first: int | None, last: int) -> None:
         """Say that these updates are stored; `first` where they are the whole batch first … last."""
         self._landed(len(ids))
-        self.post(messages.json_frame("ack", ids=ids, first=first, last=last))
+        self.post_shared(Shared(messages.json_frame("ack", ids=ids, first=first, last=last)))
 
     def refuse(self, number: int, reason: str) -> None:
         """Say that this update was not taken."""

@@ -10,6 +10,7 @@ from collections import OrderedDict
 
 from apps.notebooks import crdt, history
 from apps.notebooks.models import Document
+from apps.notebooks.statements import Head
 
 KEPT = 64
 
@@ -17,14 +18,14 @@ _lock = threading.Lock()
 _mirrors: OrderedDict[uuid.UUID, crdt.Mirror] = OrderedDict()
 
 
-def take(document: Document) -> crdt.Mirror:
-    """Return a mirror that contains exactly the stored updates; the caller holds the row's lock."""
+def take(head: Head) -> crdt.Mirror:
+    """Return a mirror that contains exactly the stored updates; the caller holds the head's lock."""
     with _lock:
-        mirror = _mirrors.pop(document.pk, None)
-    if mirror is None or mirror.epoch != document.epoch or mirror.seq > document.last_seq:
-        return _made(document)
-    if mirror.seq < document.last_seq:  # another process wrote
-        later = history.read(document, since=mirror.seq)
+        mirror = _mirrors.pop(head.pk, None)
+    if mirror is None or mirror.epoch != head.epoch or mirror.seq > head.last_seq:
+        return _made(head)
+    if mirror.seq < head.last_seq:  # another process wrote
+        later = history.read_later(head.pk, since=mirror.seq)
         for update in later.updates:
             mirror.apply(update)
         mirror.seq = later.seq
@@ -46,6 +47,6 @@ def forget_all() -> None:
         _mirrors.clear()
 
 
-def _made(document: Document) -> crdt.Mirror:
-    state = history.whole(document)
-    return crdt.Mirror(epoch=document.epoch, seq=state.seq, state=state.updates[0])
+def _made(head: Head) -> crdt.Mirror:
+    state = history.whole(Document.objects.get(pk=head.pk))
+    return crdt.Mirror(epoch=head.epoch, seq=state.seq, state=state.updates[0])

@@ -1,6 +1,6 @@
-"""What many people may do with one notebook, in three queries: the check inside every batch of updates.
+"""What many people may do with one notebook: the check inside every batch of updates.
 
-`selectors.level_of` asks the same question about one person; a test holds both to one answer.
+`selectors.level_of` asks the same question about one person; tests hold both to one answer.
 """
 
 import uuid
@@ -10,66 +10,76 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.notebooks.models import Notebook, ShareGrant
-from apps.organizations.models import Division, Membership
-from apps.organizations.policy import ROLE_LEVEL, Level, ancestry
+from apps.notebooks.statements import Held, Place, memberships
+from apps.organizations.models import Division, Role
+from apps.organizations.policy import ROLE_LEVEL, Level
 
 
 def levels_on(notebook: Notebook, people: Collection[uuid.UUID]) -> dict[uuid.UUID, Level]:
-    """Return each person's level; the notebook comes with its workspace and division loaded."""
-    memberships = list(
-        Membership.objects.filter(
-            organization=notebook.organization_id, user__in=people, user__is_active=True
-        ).select_related("workspace")  # for the division that it lies in
+    """Return each person's level; the notebook comes with its workspace loaded."""
+    place = Place(
+        notebook_id=notebook.pk,
+        owner_id=notebook.owner_id,
+        audience=notebook.audience,
+        organization_id=notebook.organization_id,
+        workspace_id=notebook.workspace_id,
+        division_id=notebook.workspace.division_id,
+        has_grants=True,
     )
-    members = {held.user_id for held in memberships}
-    above = {division.pk for division in ancestry(notebook.workspace.division)}
+    return levels_at(place, people)
+
+
+def levels_at(place: Place, people: Collection[uuid.UUID]) -> dict[uuid.UUID, Level]:
+    """Return each person's level: one query where nothing is shared and divisions are flat."""
+    held = memberships(place.organization_id, people)
+    tree = _Tree(place)
     levels = dict.fromkeys(people, Level.NONE)
-    for held in memberships:
-        if _holds_here(held, notebook, above):
-            role = ROLE_LEVEL.get(held.role, Level.NONE)
-            if notebook.audience == Notebook.Audience.WORKSPACE or role == Level.MANAGE:
-                levels[held.user_id] = max(levels[held.user_id], role)
-    for person, level in _granted(notebook, memberships):
+    for one in held:
+        if _holds_here(one, place, tree):
+            level = ROLE_LEVEL.get(Role(one.role), Level.NONE)
+            if place.audience == Notebook.Audience.WORKSPACE or level == Level.MANAGE:
+                levels[one.user_id] = max(levels[one.user_id], level)
+    for person, level in _granted(place, held, tree) if place.has_grants else ():
         levels[person] = max(levels[person], level)
-    if notebook.owner_id in members:
-        levels[notebook.owner_id] = Level.MANAGE
+    if any(one.user_id == place.owner_id for one in held):
+        levels[place.owner_id] = Level.MANAGE
     return levels
 
 
-def _holds_here(held: Membership, notebook: Notebook, above: set[uuid.UUID]) -> bool:
+class _Tree:
+    """The organization's divisions, read only when something depends on them."""
+
+    def __init__(self, place: Place) -> None:
+        self._organization = place.organization_id
+        self._parents: dict[uuid.UUID, uuid.UUID | None] | None = None
+
+    def is_within(self, division: uuid.UUID | None, above: uuid.UUID) -> bool:
+        """Say whether the division is the other one, or below it."""
+        if division is None or division == above:
+            return division == above
+        if self._parents is None:
+            tree = Division.objects.filter(organization=self._organization)
+            self._parents = dict(tree.values_list("pk", "parent"))
+        return self.is_within(self._parents.get(division), above)
+
+
+def _holds_here(held: Held, place: Place, tree: _Tree) -> bool:
     if held.workspace_id is not None:
-        return held.workspace_id == notebook.workspace_id
-    return held.division_id is None or held.division_id in above
+        return held.workspace_id == place.workspace_id
+    return held.division_id is None or tree.is_within(place.division_id, held.division_id)
 
 
-def _granted(notebook: Notebook, memberships: list[Membership]) -> list[tuple[uuid.UUID, Level]]:
+def _granted(place: Place, held: Collection[Held], tree: _Tree) -> list[tuple[uuid.UUID, Level]]:
     """Return the grants in force as pairs of person and level, divisions resolved to members."""
     in_force = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
-    to_somebody = Q(user__in={held.user_id for held in memberships}) | Q(division__isnull=False)
-    grants = list(ShareGrant.objects.filter(in_force, to_somebody, notebook=notebook))
-    found = [(grant.user_id, Level(grant.level)) for grant in grants if grant.user_id]
-    by_division = [grant for grant in grants if grant.division_id]
-    if by_division:
-        parents = dict(
-            Division.objects.filter(organization=notebook.organization_id).values_list(
-                "pk", "parent"
-            )
-        )
-        for held in memberships:
-            homes = _homes(held, parents)
-            found += [
-                (held.user_id, Level(grant.level))
-                for grant in by_division
-                if grant.division_id in homes
-            ]
+    members = {one.user_id for one in held}
+    to_somebody = Q(user__in=members) | Q(division__isnull=False)
+    found = []
+    for grant in ShareGrant.objects.filter(in_force, to_somebody, notebook=place.notebook_id):
+        level = Level(grant.level)
+        if grant.user_id is not None:
+            found.append((grant.user_id, level))
+        elif grant.division_id is not None:
+            division = grant.division_id
+            found += [(one.user_id, level) for one in held if tree.is_within(one.home_id, division)]
     return found
-
-
-def _homes(held: Membership, parents: dict[uuid.UUID, uuid.UUID | None]) -> set[uuid.UUID]:
-    """Return the division that the person works in by this membership, with those above it."""
-    at = held.workspace.division_id if held.workspace is not None else held.division_id
-    homes: set[uuid.UUID] = set()
-    while at is not None:
-        homes.add(at)
-        at = parents.get(at)
-    return homes

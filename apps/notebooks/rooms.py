@@ -28,7 +28,7 @@ from apps.realtime import publish
 from apps.realtime.access import AccessChanged
 from apps.realtime.database import in_database
 from apps.realtime.hub import Hub, Message
-from apps.realtime.outbox import SLOW
+from apps.realtime.outbox import SLOW, Shared
 
 BATCH_UPDATES = 500
 BATCH_BYTES = 8 * 1024 * 1024
@@ -51,6 +51,9 @@ class Member(Protocol):
 
     def post(self, frame: bytes | str) -> None:
         """Send when possible."""
+
+    def post_shared(self, shared: Shared) -> None:
+        """Send what goes to many."""
 
     def acknowledge(self, ids: list[int], *, first: int | None, last: int) -> None:
         """Say that these updates are stored."""
@@ -179,6 +182,9 @@ class Room:
                 member.drop(SLOW)
             return
         self._distribute(batch, taken)
+        if batch.payloads:
+            telling = updates.tell_the_others(self.notebook_id, batch, sender=self._hub.id)
+            self._spawn(telling)
         if batch.fills_a_snapshot:
             await in_database(updates.request_compaction, self.notebook_id)
 
@@ -206,13 +212,15 @@ class Room:
         if self._seen is not None:
             self._seen.add(batch.first, batch.last)
         frame = messages.changes_frame(batch.first, batch.last, batch.payloads.values())
+        shared = Shared(frame)
         for member in self._members:
             if member not in own:
-                member.post(frame)
+                member.post_shared(shared)
                 continue
             others = [part for seq, part in batch.payloads.items() if seq not in own[member]]
             if others:
-                member.post(messages.changes_frame(batch.first, batch.last, others))
+                frame = messages.changes_frame(batch.first, batch.last, others)
+                member.post_shared(Shared(frame))
 
     # --- what comes through the channel layer -----------------------------------------------------
 
@@ -237,8 +245,7 @@ class Room:
             self.check_rights()
             return
         frame = json.dumps(event, separators=(",", ":"))
-        for member in self._members:
-            member.post(frame)
+        self._post_to_all(frame)
         if event["type"] == "notebook.deleted":
             self.check_rights()
 
@@ -247,8 +254,12 @@ class Room:
             self._spawn(self._catch_up())
         elif self._seen is None or self._seen.add(first, last):
             frame = messages.changes_frame(first, last, payloads)
-            for member in self._members:
-                member.post(frame)
+            self._post_to_all(frame)
+
+    def _post_to_all(self, frame: bytes | str) -> None:
+        shared = Shared(frame)
+        for member in self._members:
+            member.post_shared(shared)
 
     # --- keeping up -------------------------------------------------------------------------------
 
@@ -286,8 +297,7 @@ class Room:
         later = await in_database(history.read_later, self.notebook_id, since=since)
         if later.updates and self._seen.add(since + 1, later.seq):
             frame = messages.changes_frame(since + 1, later.seq, later.updates)
-            for member in self._members:
-                member.post(frame)
+            self._post_to_all(frame)
 
     def _drop_silent(self) -> None:
         oldest = asyncio.get_running_loop().time() - SILENT_AFTER_S
@@ -339,9 +349,10 @@ class Room:
             return
         frame = messages.awareness_frame(fresh.values())
         only = next(iter(fresh)) if len(fresh) == 1 else None
+        shared = Shared(frame)
         for member in self._members:
             if member.client != only:
-                member.post(frame)
+                member.post_shared(shared)
         self._spawn(self._tell_carets(frame)) if tell else None
 
     async def _flush_carets_now(self) -> None:

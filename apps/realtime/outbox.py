@@ -5,23 +5,48 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from apps.realtime.protocol import encoded
+
 LIMIT_BYTES = 16 * 1024 * 1024
 SLOW = 1013  # close code "try again later": the browser comes back and asks for what it missed
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Write = Callable[[bytes], bool]  # apps.realtime.protocol, where the server has it
+
+
+class Shared:
+    """A message for many sockets, encoded once."""
+
+    def __init__(self, content: bytes | str) -> None:
+        self.content = content
+        self.frame = encoded(content)
 
 
 class Outbox:
     """Send frames one after the other; hold them until `release`, end after `close`."""
 
-    def __init__(self, send: Send, *, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, send: Send, *, on_end: Callable[[], None], write: Write | None = None
+    ) -> None:
         self._send = send
+        self._write = write
         self._on_end = on_end
         self._waiting: deque[dict[str, Any]] = deque()
         self._waiting_bytes = 0
         self._is_busy = True  # held
         self._sender: asyncio.Task[None] | None = None
         self.is_closing = False
+
+    def post_shared(self, shared: Shared) -> None:
+        """Send a message that goes to many: at once, where nothing is before it."""
+        if (
+            self._is_busy
+            or self._waiting
+            or self.is_closing
+            or self._write is None
+            or not self._write(shared.frame)
+        ):
+            self.post(shared.content)
 
     def post(self, frame: bytes | str) -> None:
         """Send the frame as soon as those before it are sent."""

@@ -226,14 +226,14 @@ def test_a_page_of_levels_costs_one_query(
         reach.levels(notebooks)
 
 
-def test_the_levels_of_many_people_cost_three_queries_however_many_they_are(
+def test_the_levels_of_many_people_cost_two_queries_however_many_they_are(
     company: Company, django_assert_num_queries: Callable[[int], object]
 ) -> None:
     notebook = _row(company.shops, company.owner, Notebook.Audience.PRIVATE)
     ShareGrant.objects.create(notebook=notebook, division=company.brand, level=Level.EDIT)
     people = {factories.member(company.launches).pk for _ in range(5)}
     asked = Notebook.objects.select_related("workspace__division__parent").get(pk=notebook.pk)
-    with django_assert_num_queries(3):  # type: ignore[attr-defined]
+    with django_assert_num_queries(2):  # type: ignore[attr-defined]
         levels = levels_on(asked, people)
     assert set(levels.values()) == {Level.EDIT}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apps.realtime import outbox
-from apps.realtime.outbox import SLOW, Outbox
+from apps.realtime.outbox import SLOW, Outbox, Shared
 
 
 class Wire:
@@ -111,3 +111,36 @@ async def test_a_stopped_outbox_sends_nothing() -> None:
     box.post("two")
     await settle()
     assert wire.sent == []
+
+
+async def test_a_shared_message_is_written_at_once_where_nothing_is_before_it() -> None:
+    wire = Wire()
+    written: list[bytes] = []
+    box = Outbox(wire.send, on_end=wire.end, write=lambda frame: not written.append(frame))
+    shared = Shared("to all")
+    box.post_shared(shared)
+    assert written == [], "held"
+    box.release()
+    await settle()
+    assert wire.sent == ["to all"]
+    box.post_shared(shared)
+    assert written == [shared.frame]
+    box.post("alone")
+    box.post_shared(shared)
+    await settle()
+    assert wire.sent == ["to all", "alone", "to all"]
+    assert len(written) == 1
+
+
+async def test_a_shared_message_waits_where_it_cannot_be_written() -> None:
+    for write in (None, lambda _frame: False):
+        wire = Wire()
+        box = Outbox(wire.send, on_end=wire.end, write=write)
+        box.release()
+        box.post_shared(Shared(b"to all"))
+        await settle()
+        assert wire.sent == [b"to all"]
+        box.close(1000)
+        box.post_shared(Shared(b"too late"))
+        await settle()
+        assert wire.sent == [b"to all", 1000]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -14,8 +15,9 @@ from kombu.exceptions import OperationalError
 
 from apps.notebooks import crdt, mirrors, projecting, tasks
 from apps.notebooks.history import Diverged
-from apps.notebooks.models import Contribution, Document, DocUpdate, Notebook
-from apps.notebooks.rights import levels_on
+from apps.notebooks.models import Contribution, DocUpdate, Notebook
+from apps.notebooks.rights import levels_at
+from apps.notebooks.statements import Head, Row, lock_head, store
 from apps.organizations import audit
 from apps.organizations.policy import Level
 from apps.realtime import publish
@@ -81,36 +83,34 @@ def append(
     sender: str = "",
     epoch: uuid.UUID | None = None,
 ) -> Batch:
-    """Append what is allowed and valid under the document's lock, and tell the other processes.
+    """Append what is allowed and valid under the document's lock, and tell the processes.
 
-    `sender` names the hub whose own sockets are served by the caller. Refusing one update lets the
-    others pass; Diverged refuses all when the history is not the one that the senders joined. The
-    document must exist (Document.DoesNotExist).
+    A `sender`, the hub of a process, tells them itself (`tell_the_others`) once its own sockets are
+    served. Refusing one update lets the others pass; Diverged refuses all when the history is not the
+    one that the senders joined. The document must exist (Document.DoesNotExist).
     """
-    document = _locked(notebook_id)
-    if epoch is not None and epoch != document.epoch:
+    head = lock_head(notebook_id)
+    if epoch is not None and epoch != head.epoch:
         raise Diverged
     people = {one.user_id for one in incoming if one.user_id is not None}
-    levels = levels_on(document.notebook, people) if people else {}
-    appending = _Appending(document, levels)
+    levels = levels_at(head.place, people)
+    appending = _Appending(head, levels)
     outcomes = [appending.take(one) for one in incoming]
     batch = Batch(
-        epoch=document.epoch,
-        first=document.last_seq + 1,
-        last=document.last_seq + len(appending.rows),
+        epoch=head.epoch,
+        first=head.last_seq + 1,
+        last=head.last_seq + len(appending.rows),
         outcomes=outcomes,
-        payloads={row.seq: bytes(row.payload) for row in appending.rows},
+        payloads={row.seq: row.payload for row in appending.rows},
         levels=levels,
     )
     if appending.rows:
-        for row in appending.rows:
-            row.origin = origin
-        DocUpdate.objects.bulk_create(appending.rows)
-        Document.objects.filter(pk=document.pk).update(last_seq=batch.last)
+        store(head, appending.rows, origin=origin)
         wrote = {row.user_id for row in appending.rows}
         came_from = {one.user_id: one.origin for one in incoming if one.user_id in wrote}
-        _leave_traces(document.notebook, came_from)
-        _relay_on_commit(batch, notebook_id, sender)
+        _leave_traces(notebook_id, came_from)
+        if not sender:
+            transaction.on_commit(partial(_relay, notebook_id, batch), robust=True)
         transaction.on_commit(partial(projecting.debounce.touch, notebook_id), robust=True)
     appending.mirror.seq = batch.last
     transaction.on_commit(partial(mirrors.put_back, notebook_id, appending.mirror))
@@ -128,10 +128,10 @@ def request_compaction(notebook_id: uuid.UUID) -> None:
 class _Appending:
     """Gives numbers to the updates of one batch, after trying each on the mirror."""
 
-    def __init__(self, document: Document, levels: dict[uuid.UUID, Level]) -> None:
-        self.rows: list[DocUpdate] = []
-        self.mirror = mirrors.take(document)
-        self._document = document
+    def __init__(self, head: Head, levels: dict[uuid.UUID, Level]) -> None:
+        self.rows: list[Row] = []
+        self.mirror = mirrors.take(head)
+        self._head = head
         self._levels = levels
 
     def take(self, one: Incoming) -> Outcome:
@@ -146,26 +146,19 @@ class _Appending:
             return Outcome(refusal=Refusal.INVALID)
         if not is_new:
             return Outcome()
-        self.rows.append(
-            DocUpdate(
-                document=self._document,
-                seq=self._last + 1,
-                payload=payload,
-                user_id=one.user_id,
-            )
-        )
+        self.rows.append(Row(seq=self._last + 1, payload=payload, user_id=one.user_id))
         return Outcome(seq=self._last)
 
     @property
     def _last(self) -> int:
-        return self._document.last_seq + len(self.rows)
+        return self._head.last_seq + len(self.rows)
 
     def _refusal(self, one: Incoming) -> Refusal | None:
         if len(one.payload) > settings.UPDATE_LIMIT_BYTES:
             return Refusal.TOO_LARGE
         if one.user_id is not None and self._levels[one.user_id] < Level.EDIT:
             return Refusal.NOT_ALLOWED
-        if self._document.notebook.trashed_at is not None:
+        if self._head.in_trash:
             return Refusal.IN_TRASH
         return None
 
@@ -176,35 +169,35 @@ class _Appending:
                 return self.mirror.apply_news(payload)
             self.mirror.apply(payload)
         except crdt.BadUpdate:
-            self.mirror = mirrors.take(self._document)
+            self.mirror = mirrors.take(self._head)
             for row in self.rows:
-                self.mirror.apply(bytes(row.payload))
+                self.mirror.apply(row.payload)
             raise
         return payload != crdt.EMPTY
 
 
-def _locked(notebook_id: uuid.UUID) -> Document:
-    return (
-        Document.objects.select_related("notebook__workspace__division__parent")
-        .select_for_update(of=("self",))
-        .get(pk=notebook_id)
-    )
+async def tell_the_others(notebook_id: uuid.UUID, batch: Batch, *, sender: str) -> None:
+    """Tell the other processes what a batch stored; what they miss they find in the database."""
+    told = _told(batch, sender)
+    await publish.relay_async(f"notebook.{notebook_id}", "changes", **told)
 
 
-def _relay_on_commit(batch: Batch, notebook_id: uuid.UUID, sender: str) -> None:
+def _relay(notebook_id: uuid.UUID, batch: Batch) -> None:
+    publish.relay(f"notebook.{notebook_id}", "changes", **_told(batch, ""))
+
+
+def _told(batch: Batch, sender: str) -> dict[str, Any]:
     updates = list(batch.payloads.values())
     if sum(map(len, updates)) > RELAY_LIMIT_BYTES:
         updates = []
-    told = {"sender": sender, "first": batch.first, "last": batch.last, "updates": updates}
-    tell = partial(publish.relay, f"notebook.{notebook_id}", "changes", **told)
-    transaction.on_commit(tell, robust=True)
+    return {"sender": sender, "first": batch.first, "last": batch.last, "updates": updates}
 
 
 _traced: dict[tuple[uuid.UUID, uuid.UUID], float] = {}  # (notebook, person) -> when, monotonic
 
 
 def _leave_traces(
-    notebook: Notebook, people: Mapping[uuid.UUID | None, audit.Origin | None]
+    notebook_id: uuid.UUID, people: Mapping[uuid.UUID | None, audit.Origin | None]
 ) -> None:
     """Note who wrote, when, and from where: every few seconds, for a keystroke is no event of its own."""
     now = time.monotonic()
@@ -212,14 +205,15 @@ def _leave_traces(
         person
         for person in people
         if person is not None
-        and now - _traced.get((notebook.pk, person), -TRACE_EVERY_S) >= TRACE_EVERY_S
+        and now - _traced.get((notebook_id, person), -TRACE_EVERY_S) >= TRACE_EVERY_S
     }
     if not due:
         return
     if len(_traced) > 10_000:
         _traced.clear()
+    notebook = Notebook.objects.select_related("organization").get(pk=notebook_id)
     for person in due:
-        _traced[notebook.pk, person] = now
+        _traced[notebook_id, person] = now
         token = audit.origin.set(people[person] or audit.origin.get())
         try:
             _note_contribution(notebook, person)
