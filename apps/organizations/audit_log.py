@@ -171,12 +171,17 @@ def csv_row(event: AuditEvent) -> list[str]:
 
 
 def details(event: AuditEvent) -> str:
-    """Return the data of the event in one line."""
+    """Return the data of the event in one line, in an order of its own: PostgreSQL keeps none."""
     return "; ".join(
         f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in event.data.items()
+        for name, value in sorted(event.data.items(), key=_before_comes_before_after)
         if value not in ("", None)  # no set: a list can be in none
     )
+
+
+def _before_comes_before_after(item: tuple[str, Any]) -> tuple[str, bool]:
+    name, _value = item
+    return ("before" if name == "after" else name, name == "after")
 
 
 def _inert(value: str) -> str:

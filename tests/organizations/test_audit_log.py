@@ -26,7 +26,12 @@ def event(company: Company) -> AuditEvent:
 
 
 def test_a_list_among_the_data_is_told_and_nothing_is_not(event: AuditEvent) -> None:
-    assert audit_log.details(event) == "fields: name, parent; count: 0"
+    assert audit_log.details(event) == "count: 0; fields: name, parent"
+
+
+def test_data_has_an_order_whatever_the_database_makes_of_it() -> None:
+    event = AuditEvent(data={"name": "x", "after": "B", "before": "A", "at": 1})
+    assert audit_log.details(event) == "at: 1; before: A; after: B; name: x"
 
 
 def test_the_page_shows_what_an_operator_changed(
