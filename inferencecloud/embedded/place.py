@@ -45,7 +45,7 @@ def _why_no_address(refusal: Exception, host: str, port: int) -> str:
 def own_data_dir(data_dir: Path) -> IO[str]:
     """Make the folder if need be and hold it; the kernel lets go of it however this process ends."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (data_dir / "serve.lock").open("a")
     except OSError as refusal:
         message = (

@@ -8,7 +8,7 @@ from pathlib import Path
 def secret_key(data_dir: Path) -> str:
     """Return the key kept under data_dir (mode 600), made on the first start."""
     path = data_dir / "secret_key"
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:

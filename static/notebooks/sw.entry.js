@@ -60,7 +60,7 @@ async function networkFirst(request, name) {
   try {
     const response = await withPatience(fetch(request), () => cache.match(request, { ignoreVary: true }));
     if (mayKeep(response)) await cache.put(request, response.clone());
-    else if (response.status === 404 || response.redirected) await cache.delete(request);
+    else if (response.status === 404 || isRedirect(response)) await cache.delete(request);
     return response;
   } catch (error) {
     const kept = await cache.match(request, { ignoreSearch: true, ignoreVary: true });
@@ -82,6 +82,11 @@ async function withPatience(fetching, kept) {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A navigation is answered with the redirect itself, everything else with where it led. */
+function isRedirect(response) {
+  return response.redirected || response.type === "opaqueredirect";
 }
 
 /** A sign-in page in place of a notebook must not be kept as one. */

@@ -5,6 +5,7 @@ import * as Y from "yjs";
 
 const IN_FLIGHT = 4; // messages; what is typed beyond that is merged into the next one
 const MERGED_BYTES = 1_000_000;
+const LIMIT_BYTES = 4 * 1024 * 1024; // settings.UPDATE_LIMIT_BYTES: the socket closes on what is much larger
 
 export class Outgoing {
   #waiting = []; // {keys, update, resent}
@@ -35,6 +36,10 @@ export class Outgoing {
   flush(send) {
     while (this.#waiting.length && this.#sent.size < IN_FLIGHT) {
       const entry = this.#take();
+      if (entry.update.length > LIMIT_BYTES) {
+        this.#refused.push(entry);
+        continue;
+      }
       const id = this.#nextId++;
       this.#sent.set(id, entry);
       send(id, entry.update, { resent: entry.resent });
