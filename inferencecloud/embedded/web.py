@@ -61,7 +61,9 @@ def serve(application: str, listening: socket.socket, *, when_up: Callable[[], N
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=30,
+        ws="apps.realtime.protocol:SocketProtocol",
         ws_max_size=MESSAGE_LIMIT_BYTES,
+        ws_per_message_deflate=False,  # keystrokes are shorter than what compressing them costs
     )
     server = Server(config, when_up=when_up)
     let_signals_pass()
