@@ -21,8 +21,8 @@ from apps.organizations.models import Organization  # noqa: E402
 from tests.inference.builders import chain, deployment, spec, start  # noqa: E402
 from tests.inference.test_transitions import output_of  # noqa: E402
 
-THREADS = 6
-RUNS = 18
+THREADS = 4
+RUNS = 10
 WITHIN_S = 60.0
 
 
