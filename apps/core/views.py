@@ -34,6 +34,6 @@ def _database_answers() -> bool:
 def _cache_answers() -> bool:
     try:
         cache.set("health", 1, timeout=5)
-    except OSError:  # redis' errors of connection are OSErrors of the driver's own
+        return bool(cache.get("health") == 1)
+    except (OSError, RedisError):
         return False
-    return cache.get("health") == 1
