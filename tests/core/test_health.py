@@ -32,15 +32,6 @@ def test_an_instance_without_its_database_is_not_ready(client: Client) -> None:
     assert answer.json()["database"] is False
 
 
-@pytest.mark.django_db
-def test_an_instance_without_its_cache_is_not_ready(client: Client) -> None:
-    with patch.object(cache, "set", side_effect=ConnectionError):
-        answer = client.get("/health/ready/")
-
-    assert answer.status_code == 503
-    assert answer.json() == {"ready": False, "database": True, "cache": False}
-
-
 @pytest.mark.parametrize("path", ["/health/live/", "/health/ready/"])
 def test_health_is_only_read(client: Client, path: str) -> None:
     assert client.post(path).status_code == 405
