@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pycrdt import Doc, XmlElement, XmlFragment
+from pycrdt import Doc, Map, XmlElement, XmlFragment
 
 from apps.inference.specs import normal
 from apps.notebooks.chain.graph import CellSpec
@@ -162,13 +162,20 @@ class NoSuchCell(LookupError):
     """The document has no prompt cell of that id (any more)."""
 
 
-def replace_result(state: bytes, cell: UUID, content: list[Node]) -> bytes:
+ORIGINS = "origins"  # the map in which static/notebooks/chain/births.js finds who wrote what
+EVERYTHING = 2**31  # characters: all that the client of one update writes
+
+
+def replace_result(
+    state: bytes, cell: UUID, content: list[Node], *, of: Result | None = None
+) -> bytes:
     """Return the update that puts the content in place of the cell's result.
 
     Args:
         state: all updates of the document, merged.
         cell: id of a prompt cell in it.
         content: blocks; an empty list leaves one empty paragraph.
+        of: the model's text that all of the content is, to be known for good.
     """
     doc: Doc = Doc()
     doc.apply_update(state)
@@ -182,6 +189,10 @@ def replace_result(state: bytes, cell: UUID, content: list[Node]) -> bytes:
         if len(result.children):
             del result.children[0 : len(result.children)]
         write_nodes(result, content or [{"type": "paragraph"}])
+        if of is not None:
+            origins = doc.get(ORIGINS, type=Map)
+            origins[str(doc.client_id)] = 1
+            origins[f"{doc.client_id}.0"] = [EVERYTHING, of.output_id, of.variant]
     return bytes(doc.get_update(before))
 
 

@@ -187,14 +187,16 @@ def _put(row: CellOutput, state: bytes, content: dict[str, Any], *, by: User | N
         row.before = result_content(content, row.cell_id)
     except NoSuchCell as gone:
         raise CellIsGone(_("The cell is not in the notebook any more")) from gone
-    _append(row.notebook_id, _replacing(state, row.cell_id, result.content()))
+    _append(row.notebook_id, _replacing(state, row.cell_id, result.content(), of=result))
     row.status, row.decided_by, row.decided_at = Status.ADOPTED, by, timezone.now()
     row.save(update_fields=["before", "status", "decided_by", "decided_at"])
 
 
-def _replacing(state: bytes, cell: uuid.UUID, blocks: list[dict[str, Any]]) -> bytes:
+def _replacing(
+    state: bytes, cell: uuid.UUID, blocks: list[dict[str, Any]], *, of: Result | None = None
+) -> bytes:
     try:
-        return replace_result(state, cell, blocks)
+        return replace_result(state, cell, blocks, of=of)
     except NoSuchCell as gone:
         raise CellIsGone(_("The cell is not in the notebook any more")) from gone
 

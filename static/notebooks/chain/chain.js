@@ -8,6 +8,7 @@ import { uuidv4 } from "lib0/random";
 import { PopMenu } from "../editor/popMenu.js";
 import { trigger } from "../editor/trigger.js";
 import { say } from "../editor/words.js";
+import { Births } from "./births.js";
 import { CellView } from "./cellView.js";
 import { ChipView, SourceCard } from "./chips.js";
 import { separateCopies } from "./copies.js";
@@ -53,15 +54,19 @@ export const ChainExtension = Extension.create({
   },
 
   addStorage() {
-    return { menu: null, card: null };
+    return { menu: null, card: null, births: null };
   },
 
   onCreate() {
     this.storage.menu = new PopMenu(this.options.box());
     this.storage.card = new SourceCard({ box: this.options.box(), url: this.options.url });
+    const { session } = this.options.store;
+    const mayEdit = () => this.editor.isEditable && session.mayEdit;
+    this.storage.births = new Births(session.doc, { mayEdit });
   },
 
   onDestroy() {
+    this.storage.births?.destroy();
     this.storage.menu?.destroy();
     this.storage.card?.destroy();
   },

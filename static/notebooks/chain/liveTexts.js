@@ -4,6 +4,7 @@
  */
 export class LiveTexts {
   #texts = new Map(); // "step:variant" -> text
+  #whole = new Set(); // keys of what is written to its end
   #early = []; // deltas beyond what is known
 
   #key(step, variant) {
@@ -21,7 +22,9 @@ export class LiveTexts {
       this.#early.push({ step, variant, seq, text });
       return false;
     }
-    this.#texts.set(this.#key(step, variant), have.slice(0, seq) + text);
+    if (have.startsWith(text, seq)) return true; // said again
+    if (!this.#whole.has(this.#key(step, variant)))
+      this.#texts.set(this.#key(step, variant), have.slice(0, seq) + text);
     return true;
   }
 
@@ -31,6 +34,7 @@ export class LiveTexts {
       for (const { step, texts } of steps) {
         for (const { variant, text, output } of texts) {
           const have = this.get(step, variant);
+          if (output) this.#whole.add(this.#key(step, variant));
           if (output || text.length > have.length) this.#texts.set(this.#key(step, variant), text);
         }
       }
@@ -42,6 +46,7 @@ export class LiveTexts {
   /** Forget the texts of steps that nobody shows any more. */
   keepOnly(steps) {
     for (const key of this.#texts.keys()) if (!steps.has(key.split(":")[0])) this.#texts.delete(key);
+    for (const key of this.#whole) if (!steps.has(key.split(":")[0])) this.#whole.delete(key);
     this.#early = this.#early.filter(({ step }) => steps.has(step));
   }
 }
