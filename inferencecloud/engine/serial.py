@@ -76,18 +76,14 @@ class _Job:
     ready_at: float = 0.0
     text: str = ""
     reason: FinishReason | None = None
+    readers: list[_Job] = field(default_factory=list)  # the jobs that read this one's output
+    missing: int = 0  # how many of its sources have not succeeded yet
     cancelled: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def readers(self) -> list[_Job]:
-        """Return the jobs that read this one's output."""
-        return [job for job in self.peers.values() if self.request.id in job.request.sources]
 
     @property
     def is_ready(self) -> bool:
         """Tell whether everything it reads is there."""
-        reasons = [self.peers[source].reason for source in self.request.sources]
-        return all(reason is not None and reason.succeeded for reason in reasons)
+        return self.missing == 0
 
     def turns(self) -> list[Turn]:
         """Return the messages, the outputs of other requests put in."""
@@ -142,7 +138,10 @@ class SerialEngine(ABC):
         stage = Stage([request.id for request in requests], self._cancel)
         jobs: dict[str, _Job] = {}
         for request in requests:
-            jobs[request.id] = _Job(request, stage, jobs)
+            jobs[request.id] = _Job(request, stage, jobs, missing=len(request.sources))
+        for job in jobs.values():
+            for source in job.request.sources:
+                jobs[source].readers.append(job)
         with self._state:
             self._ensure_threads()
             self._live.update(jobs.values())
@@ -272,7 +271,9 @@ class SerialEngine(ABC):
             for reader in job.readers:
                 if not reason.succeeded:
                     ending.append((reader, FinishReason.SOURCE_MISSING, None))
-                elif reader.reason is None and reader.is_ready:
+                    continue
+                reader.missing -= 1
+                if reader.reason is None and reader.is_ready:
                     self._enqueue(reader)
 
 

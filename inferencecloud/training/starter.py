@@ -41,8 +41,8 @@ class StarterShape:
 class Schedule:
     """How long, with what steps, and from which seed."""
 
-    steps: int = 1600
-    tokens_per_step: int = 4096
+    steps: int = 2600
+    tokens_per_step: int = 2048
     learning_rate: float = 4e-3
     warmup: float = 0.03  # share of the steps
     decay: float = 0.5  # share of the steps over which the rate falls to nothing
