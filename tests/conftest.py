@@ -22,17 +22,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
-SERIAL = ("e2e", "faults")  # they start servers and watch clocks: never two at once
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folder, and keep those with servers of their own on one xdist worker."""
+    """Mark tests by their folder."""
     for item in items:
-        for mark in SERIAL:
+        for mark in ("e2e", "faults"):
             if f"/tests/{mark}/" in str(item.path):
                 item.add_marker(getattr(pytest.mark, mark))
-        if any(item.get_closest_marker(mark) for mark in SERIAL):
-            item.add_marker(pytest.mark.xdist_group("serial"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,8 +4,10 @@ Everything lives in a temporary folder and ends with the test. Nothing that alre
 is asked, used or stopped.
 """
 
+import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -289,10 +291,8 @@ class Production:
     def add_web(self) -> Web:
         """Start one more web process."""
         port = free_port()
-        asgi = [sys.executable, "-m", "uvicorn", "inferencecloud.asgi:application"]
-        flags = ["--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "3"]
         log = self.folder / f"web{len(self.webs)}.log"
-        web = Web([*asgi, *flags], port=port, log=log, env=self.env)
+        web = Web(_web_command(port), port=port, log=log, env=self.env)
         self.webs.append(web)
         web.start()
         return web
@@ -311,6 +311,15 @@ class Production:
         for child in children:
             if child is not None:
                 child.kill()
+
+
+def _web_command(port: int) -> list[str]:
+    """Return the command of the image, on a port of this machine."""
+    dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
+    command = json.loads(re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)[-1])
+    command[command.index("--host") + 1] = "127.0.0.1"
+    command[command.index("--port") + 1] = str(port)
+    return [sys.executable, "-m", *command]
 
 
 @contextmanager
