@@ -76,6 +76,10 @@ export class Person {
     this.#surely(() => redo(this.state));
   }
 
+  mend() {
+    this.#surely(() => this.births.mend());
+  }
+
   /** The binding may fail to find the caret again; the text comes with the next change, or here. */
   #surely(act) {
     try {

@@ -8,7 +8,7 @@
  */
 import { Fragment, Slice } from "@tiptap/pm/model";
 import { canJoin, canSplit } from "@tiptap/pm/transform";
-import { prosemirrorJSONToYDoc } from "@tiptap/y-tiptap";
+import { prosemirrorJSONToYXmlFragment } from "@tiptap/y-tiptap";
 import * as Y from "yjs";
 import { chance, Person, schema } from "./people.js";
 
@@ -25,16 +25,10 @@ function written(output, length) {
 }
 
 const typed = (length) => Array.from({ length }, () => String.fromCharCode(97 + below(26))).join("");
-const marked = (output, length) => ({
-  type: "text",
-  text: written(output, length),
-  marks: [{ type: "output", attrs: { outputId: `o${output}`, variant: 0 } }],
-});
 const paragraph = (...content) => ({ type: "paragraph", content });
 
 function cell(number) {
-  outputs += 1;
-  const result = [paragraph(marked(outputs - 1, 30)), paragraph(marked(outputs - 1, 20))];
+  const result = [paragraph()];
   return {
     type: "promptCell",
     attrs: { cellId: `00000000-0000-4000-8000-00000000000${number}`, name: `cell_${number}`, params: "{}" },
@@ -46,7 +40,9 @@ function cell(number) {
 }
 
 const blocks = [paragraph({ type: "text", text: typed(20) }), cell(1), cell(2), cell(3)];
-const seeded = prosemirrorJSONToYDoc(schema, { type: "doc", content: blocks }, "document");
+const seeded = new Y.Doc();
+seeded.clientID = 999;
+prosemirrorJSONToYXmlFragment(schema, { type: "doc", content: blocks }, seeded.getXmlFragment("document"));
 const start = Y.encodeStateAsUpdate(seeded);
 const people = [new Person(11, start), new Person(22, start)];
 
@@ -147,6 +143,7 @@ const EDITS = {
   adopt(person) {
     if (outputs === OUTPUTS) return;
     const doc = new Y.Doc();
+    doc.clientID = 1000 + outputs; // the same with the same seed
     Y.applyUpdate(doc, Y.encodeStateAsUpdate(person.doc));
     const cells = doc.getXmlFragment("document").toArray();
     const prompts = cells.filter(({ nodeName }) => nodeName === "promptCell");
@@ -194,6 +191,9 @@ function wrong({ state: { doc } }, count) {
   return found;
 }
 
+for (let index = 0; index < 8; index++) EDITS.adopt(people[index % 2]);
+for (const person of people) person.hear(people.find((one) => one !== person));
+
 const kinds = {};
 const found = [];
 let at = 0;
@@ -202,14 +202,14 @@ for (; at < edits && !found.length; at += 1) {
   const person = pick(people);
   kinds[kind] = (kinds[kind] ?? 0) + 1;
   EDITS[kind](person);
-  person.births.mend();
+  person.mend();
   const faults = wrong(person, { marked: 0, letters: 0 });
   if (faults.length) found.push({ at, kind, faults: faults.slice(0, 5) });
 }
 for (let round = 0; round < 6; round++) {
   for (const person of people) {
     person.hear(people.find((one) => one !== person));
-    if (round < 4) person.births.mend();
+    if (round < 4) person.mend();
   }
 }
 const count = { marked: 0, letters: 0 };
