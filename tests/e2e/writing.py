@@ -43,7 +43,10 @@ def open_editor(page: Page) -> Locator:
 
 def begin_paragraph(page: Page, words: str) -> None:
     """Write a new paragraph at the end of the document."""
-    open_editor(page).press("Control+End")
+    open_editor(page)
+    # A click first: focus alone puts the caret somewhere of the editor's choice, a moment later.
+    page.locator(".ProseMirror > *").last.click()
+    page.keyboard.press("Control+End")
     page.keyboard.press("Enter")
     page.keyboard.type(words)
 
