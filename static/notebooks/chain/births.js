@@ -103,8 +103,9 @@ export class Births {
   #onTransaction = (transaction) => {
     const { origin, local } = transaction;
     if (origin === this) return;
-    if (local && origin === ySyncPluginKey) this.#note(transaction, this.#inserted(transaction));
-    else if (origin instanceof Y.UndoManager) this.#noteUndone(transaction);
+    // The binding does not always say that it is the one who writes.
+    if (origin instanceof Y.UndoManager) this.#noteUndone(transaction);
+    else if (local) this.#note(transaction, this.#inserted(transaction));
     if (!local && this.#isFromOthers(transaction)) this.#look();
     if (origin !== ySyncPluginKey) this.#mendSoon();
   };
