@@ -96,7 +96,7 @@ def test_the_image_runs_without_root_and_reports_its_health() -> None:
 def test_the_image_holds_everything_that_is_imported() -> None:
     final = (DOCKER / "Dockerfile").read_text().split("\nFROM ")[-1]
 
-    for folder in ("inferencecloud", "apps", "templates"):
+    for folder in ("inferencecloud", "apps", "templates", "models"):
         assert f"COPY {folder} {folder}" in final
 
 

@@ -195,15 +195,13 @@ def test_a_row_and_a_column_at_once_do_not_make_a_table_grow_for_ever(
 
 def test_a_picture_is_sent_shown_and_described(visit: Visits, picture: Path) -> None:
     page = blank(visit)
-    page.keyboard.type("Before\n/picture")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+    page.on("filechooser", lambda chooser: chooser.set_files(picture))
 
-    chooser.value.set_files(picture)
+    page.keyboard.type("Before\n/picture\n")
 
     image = page.locator(".ProseMirror img[src^='/n/']")
     expect(image).to_be_visible()
-    page.wait_for_function("document.querySelector('.ProseMirror img').naturalWidth === 640")
+    page.wait_for_function("() => document.querySelector('.ProseMirror img').naturalWidth === 640")
     image.click()
     page.get_by_placeholder("Describe the picture").fill("A kettle")
     page.keyboard.press("Enter")
@@ -221,11 +219,9 @@ def test_a_refused_picture_says_why_and_can_be_given_up(
     page = blank(visit)
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG no picture at all")
-    page.keyboard.type("/picture")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+    page.on("filechooser", lambda chooser: chooser.set_files(broken))
 
-    chooser.value.set_files(broken)
+    page.keyboard.type("/picture\n")
 
     failed = page.locator(".upload-failed")
     expect(failed).to_contain_text("picture", ignore_case=True)
@@ -290,6 +286,7 @@ def test_blocks_move_by_keyboard_and_keep_the_caret(visit: Visits) -> None:
     page.keyboard.press("Alt+ArrowUp")
     assert blocks(page) == ["Omega!", "Alpha", "Beta", "one", "two"]
     page.get_by_text("two", exact=True).click()
+    page.wait_for_function(f"() => {EDITOR}.state.selection.$from.parent.textContent === 'two'")
     page.keyboard.press("Alt+ArrowUp")
     assert blocks(page)[-2:] == ["two", "one"]
     page.keyboard.press("Control+Shift+D")
@@ -312,7 +309,7 @@ def test_blocks_are_dragged_by_the_handle(visit: Visits) -> None:
     page.mouse.move(target["x"] + 60, target["y"] + target["height"] - 1, steps=4)
     page.mouse.up()
 
-    page.wait_for_function(f"{EDITOR}.state.doc.lastChild.textContent === 'Alpha'")
+    page.wait_for_function(f"() => {EDITOR}.state.doc.lastChild.textContent === 'Alpha'")
     assert blocks(page) == ["Beta", "Omega", "Alpha"]
 
 
@@ -358,6 +355,20 @@ def test_a_reader_sees_the_words_and_why_they_stand_still(visit: Visits) -> None
     ines.keyboard.type("nothing")
     expect(text).not_to_contain_text("nothing")
     shoot(ines, "reader")
+
+
+def test_on_a_phone_the_state_is_told_in_full(visit: Visits, recorder: Recorder) -> None:
+    recorder.excuse("ERR_INTERNET_DISCONNECTED|WebSocket connection")
+    page = blank(visit, viewport=NARROW)
+    wait_until_saved(page)
+    page.context.set_offline(True)
+    page.keyboard.type("x")
+
+    words = page.locator("[data-save-state] [data-words]")
+    expect(words).to_have_text(re.compile(r"^Offline . \d+ changes? kept on this device$"))
+    assert words.evaluate("node => node.scrollWidth <= node.clientWidth")
+    assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    shoot(page, "offline-phone")
 
 
 def test_outline_and_keys(visit: Visits) -> None:
@@ -447,7 +458,7 @@ def test_the_caret_stays_in_its_line_when_somebody_writes_there(visit: Visits) -
     page = blank(visit)
     page.keyboard.type("same\nsame\nsame")
     page.keyboard.press("ArrowUp")
-    page.wait_for_function(f"{EDITOR}.state.selection.$from.index(0) === 1")
+    page.wait_for_function(f"() => {EDITOR}.state.selection.$from.index(0) === 1")
 
     arrives(page, "text(1).insert(0, 'not the ')")
 
@@ -480,7 +491,7 @@ def test_nothing_is_written_while_nobody_writes(visit: Visits) -> None:
 
     other.keyboard.type("x")
     wait_until_saved(other)
-    page.wait_for_function("window.written > 0")
+    page.wait_for_function("() => window.written > 0")
     page.wait_for_timeout(500)
     assert [each.evaluate("window.written <= 2") for each in (page, other)] == [True, True]
 
@@ -555,7 +566,7 @@ def test_what_a_person_puts_into_a_models_words_is_the_persons(
 
     put_in(page)
 
-    page.wait_for_function(f"{EDITOR}.getText().includes('XY')")
+    page.wait_for_function(f"() => {EDITOR}.getText().includes('XY')")
     assert page.evaluate(PIECES) == ["*Quiet he", "XY", "*at for loud mornings", "Ours"]
 
 

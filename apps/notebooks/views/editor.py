@@ -81,6 +81,7 @@ def _page_data(user: User, access: Access) -> dict[str, Any]:
             "chain": reverse("notebooks:chain", args=[notebook.pk]),
             "rename": reverse("notebooks:rename", args=[notebook.pk]),
         },
+        "scripts": {"extras": static("notebooks/extras.js")},
         "icons": static("core/icons.svg"),
         "words": editor_words(),
     }

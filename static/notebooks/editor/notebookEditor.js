@@ -9,14 +9,11 @@ import { ChainStore } from "../chain/store.js";
 import { SCHEMA_VERSION } from "../schema/index.js";
 import { Session } from "../sync/session.js";
 import { person } from "./carets.js";
-import { asMarkdown, asText, save } from "./download.js";
 import { useSprite } from "./elements.js";
 import { extensions } from "./extensions.js";
 import { Notices } from "./notices.js";
-import { Outline } from "./outline.js";
 import { Presence } from "./presence.js";
 import { SaveState } from "./saveState.js";
-import { startShortcuts } from "./shortcuts.js";
 import { Title } from "./title.js";
 import { say, useWords } from "./words.js";
 
@@ -68,7 +65,7 @@ class NotebookEditor extends HTMLElement {
     if (title) this.heading = new Title(title, { url: this.page.urls.rename, leave, note: toast });
     const presence = document.querySelector("[data-presence]");
     this.presence = new Presence(presence, this.session.awareness, (client) => this.#goTo(client));
-    this.#parts.push(this.presence, { destroy: startShortcuts(document.getElementById("shortcuts")) });
+    this.#parts.push(this.presence);
     if (this.heading) this.#parts.push(this.heading);
   }
 
@@ -105,16 +102,28 @@ class NotebookEditor extends HTMLElement {
     });
     this.querySelector("[data-skeleton]")?.remove();
     this.classList.add("ready");
-    const panel = document.getElementById("outline");
-    this.outline = new Outline(panel, document.querySelector("[aria-controls=outline]"), this.editor);
     const goTo = (cell) => document.getElementById(`cell-${cell}`)?.scrollIntoView({ block: "center" });
     const chain = { store, url: page.urls.chain, root: this, editor: this.editor, goTo };
-    this.#parts.push(this.outline, store, new ChainPage(chain));
+    this.#parts.push(store, new ChainPage(chain));
     this.#showLevel();
     this.#showState();
     this.#startFoot();
+    this.#addExtras().catch(() => {}); // offline and never fetched before: the text can be written all the same
     if (this.mayEdit && this.editor.isEmpty && !this.page.notebook.title) this.heading?.field.focus();
     this.dispatchEvent(new CustomEvent("notebook:ready", { bubbles: true, detail: { editor: this.editor } }));
+  }
+
+  /** Fetch what the page can do without at first. */
+  async #addExtras() {
+    const extras = await import(this.page.scripts.extras);
+    if (this.editor.isDestroyed) return;
+    extras.useWords(this.page.words);
+    extras.useSprite(this.page.icons);
+    const toggle = document.querySelector("[aria-controls=outline]");
+    this.outline = new extras.Outline(document.getElementById("outline"), toggle, this.editor);
+    const endShortcuts = extras.startShortcuts(document.getElementById("shortcuts"));
+    this.#parts.push(this.outline, { destroy: endShortcuts });
+    this.extras = extras;
   }
 
   get box() {
@@ -201,6 +210,7 @@ class NotebookEditor extends HTMLElement {
     const farewell = document.getElementById("notebook-gone").content.cloneNode(true);
     this.replaceWith(farewell); // before the rest goes: the editor is marked as a part of the notebook, too
     for (const part of document.querySelectorAll("[data-of-notebook]")) part.remove();
+    for (const crumb of document.querySelectorAll(".crumbs [aria-current]")) crumb.closest("li").remove();
     document.title = say("gone_title");
     document.querySelector("[data-farewell]")?.focus();
   }
@@ -209,10 +219,15 @@ class NotebookEditor extends HTMLElement {
     const action = event.target.closest?.("[data-notebook-action]")?.dataset.notebookAction;
     if (action === "reload") location.reload();
     if (action === "fork") this.#fork();
-    if (!this.editor) return;
+    if (action === "markdown" || action === "text") this.#download(action);
+  }
+
+  #download(kind) {
+    if (!this.extras) return;
+    const { asMarkdown, asText, save } = this.extras;
     const title = this.heading?.field.value.trim() || this.page.notebook.title || say("untitled");
-    if (action === "markdown") save(`${title}.md`, asMarkdown(title, this.editor.getJSON()), "text/markdown");
-    if (action === "text") save(`${title}.txt`, asText(title, this.editor.state.doc), "text/plain");
+    if (kind === "markdown") save(`${title}.md`, asMarkdown(title, this.editor.getJSON()), "text/markdown");
+    else save(`${title}.txt`, asText(title, this.editor.state.doc), "text/plain");
   }
 
   /** Make a notebook of one's own of what is on the screen; its address comes as an event. */

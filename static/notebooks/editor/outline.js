@@ -90,7 +90,7 @@ export class Outline {
       this.editor.view.nodeDOM(pos)?.scrollIntoView({ block: "start" });
       if (matchMedia("(width < 72rem)").matches) this.open(false, false);
     };
-    const shown = { type: "button", class: `outline-${node.attrs.level}`, on: { click: go } };
+    const shown = { type: "button", class: `contents-${node.attrs.level}`, on: { click: go } };
     return element("li", {}, element("button", shown, node.textContent));
   }
 
