@@ -4,8 +4,11 @@ import os
 
 from celery import Celery
 from django_structlog.celery.steps import DjangoStructLogInitStep
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inferencecloud.settings.dev")
+
+TRANSPORT_ALIASES["memory"] = "inferencecloud.embedded.transport:Transport"  # wakes, never polls
 
 app = Celery("inferencecloud")
 app.config_from_object("django.conf:settings", namespace="CELERY")

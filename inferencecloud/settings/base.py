@@ -144,7 +144,7 @@ if CACHE_REDIS_URL:
 
 CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default=REDIS_URL or "memory://localhost")
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
-    {"polling_interval": 0.02}  # half of it is in every time to the first word; memory:// has 1 s
+    {}
     if CELERY_BROKER_URL.startswith("memory:")
     # A killed worker's task comes back after the timeout, which no task may outlast.
     else {"visibility_timeout": 1800, "unacked_restore_interval": 5, "unacked_restore_throttle": 5}

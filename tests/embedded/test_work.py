@@ -18,7 +18,6 @@ def app() -> Iterator[Celery]:
     made = Celery("embedded-test", broker="memory://localhost", set_as_current=False)
     made.conf.update(
         task_ignore_result=True,
-        broker_transport_options={"polling_interval": 0.02},
         task_default_queue="embedded-test",
     )
     yield made
