@@ -100,6 +100,8 @@ def request(writing: Writing, model: str, around: Around) -> engine.Request:
         sampling=engine.Sampling(
             temperature=params.temperature,
             top_p=params.top_p,
+            repetition_penalty=params.repetition_penalty,
+            no_repeat_ngram_size=params.no_repeat_ngram_size,
             seed=step.seed + writing.variant,
             max_new_tokens=params.max_new_tokens,
             max_chars=params.max_chars,

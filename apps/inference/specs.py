@@ -47,6 +47,12 @@ class Subject:
         """Return where everyone who is looking listens."""
         return f"{self.kind}.{self.id}"
 
+    @classmethod
+    def of_topic(cls, topic: str) -> "Subject":
+        """Return the subject of the topic."""
+        kind, _, id_ = topic.partition(".")
+        return cls(kind=kind, id=id_)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Params:
@@ -55,6 +61,8 @@ class Params:
     max_new_tokens: int = 200
     temperature: float = 0.8
     top_p: float = 0.95
+    repetition_penalty: float = 1.0  # 1 is none
+    no_repeat_ngram_size: int = 0  # tokens; 0 is none
     seed: int | None = None  # None: each run draws its own
     variants: int = 1
     max_chars: int | None = None
@@ -65,6 +73,8 @@ class Params:
         _check("max_new_tokens", self.max_new_tokens, between=(1, 8192))
         _check("temperature", self.temperature, between=(0, 2))
         _check("top_p", self.top_p, between=(0.01, 1))
+        _check("repetition_penalty", self.repetition_penalty, between=(1, 2))
+        _check("no_repeat_ngram_size", self.no_repeat_ngram_size, between=(0, 64))
         _check("variants", self.variants, between=(1, 8))
         _check("max_chars", 1 if self.max_chars is None else self.max_chars, between=(1, 100_000))
         if not all(self.stop):
@@ -125,6 +135,7 @@ class StepSpec:
     label: str = ""  # what people call it, for messages
     reuse: bool = False  # take the output of equal inputs, if one was ever committed for this key
     context: Mapping[str, Any] = field(default_factory=dict)  # JSON, handed back with every event
+    audience: Subject | None = None  # whose viewers see the words; None: those of the run's subject
 
     def __post_init__(self) -> None:
         """Refuse unknown filters and empty prompts."""

@@ -241,7 +241,7 @@ def _decode(run: _Run, *, stream: TextStream, answer: _Answer, ends: _Ends) -> I
     """Yield token after token up to the model's end, a stop string or a limit."""
     ids = answer.token_ids
     while len(ids) < ends.limit_tokens:
-        token_id = choose_token(run.logits, answer.sampling, len(ids))
+        token_id = choose_token(run.logits, answer.sampling, ids)
         if token_id in ends.token_ids:
             yield Chunk(text=stream.finish(), reason=stream.reason or FinishReason.STOP)
             return

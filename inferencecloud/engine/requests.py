@@ -84,6 +84,8 @@ class Sampling:
 
     temperature: float = 0.0  # 0 is greedy
     top_p: float = 1.0  # 0 < top_p <= 1
+    repetition_penalty: float = 1.0  # 1 is none; above it, what the answer said is less likely
+    no_repeat_ngram_size: int = 0  # no run of so many tokens comes twice in an answer; 0: it may
     seed: int = 0
     max_new_tokens: int = 256
     max_chars: int | None = None  # ends at a word
@@ -94,6 +96,12 @@ class Sampling:
             raise InvalidSampling("temperature", "between 0 and 5", self.temperature)
         if not 0 < self.top_p <= 1:
             raise InvalidSampling("top_p", "above 0 and at most 1", self.top_p)
+        if not 0 < self.repetition_penalty <= 2:
+            raise InvalidSampling(
+                "repetition_penalty", "above 0 and at most 2", self.repetition_penalty
+            )
+        if self.no_repeat_ngram_size < 0:
+            raise InvalidSampling("no_repeat_ngram_size", "at least 0", self.no_repeat_ngram_size)
         if self.max_new_tokens < 1:
             raise InvalidSampling("max_new_tokens", "at least 1", self.max_new_tokens)
         if self.max_chars is not None and self.max_chars < 1:

@@ -25,6 +25,8 @@ from inferencecloud.engine import (
         ({"temperature": 9.0}, "temperature"),
         ({"top_p": 0.0}, "top_p must be above 0"),
         ({"top_p": 1.5}, "top_p"),
+        ({"repetition_penalty": 0}, "repetition_penalty must be above 0 and at most 2, got 0"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size must be at least 0, got -1"),
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
         ({"max_chars": 0}, "max_chars must be at least 1 or None, got 0"),
         ({"stop": ("",)}, "stop must be strings that are not empty"),

@@ -43,7 +43,15 @@ def test_messages_come_back_from_json_as_they_went(messages: tuple[PromptMessage
 
 
 def test_params_come_back_from_json_as_they_went() -> None:
-    params = Params(max_new_tokens=9, seed=3, variants=2, max_chars=80, stop=("\n\n", "END"))
+    params = Params(
+        max_new_tokens=9,
+        repetition_penalty=1.2,
+        no_repeat_ngram_size=5,
+        seed=3,
+        variants=2,
+        max_chars=80,
+        stop=("\n\n", "END"),
+    )
     wire = json.loads(json.dumps(specs.params_to_json(params)))
     assert specs.params_from_json(wire) == params
 
@@ -123,6 +131,8 @@ def test_an_empty_instruction_is_refused() -> None:
     ("name", "value"),
     [
         ("max_new_tokens", 0),
+        ("repetition_penalty", 0.9),
+        ("no_repeat_ngram_size", -1),
         ("temperature", 3),
         ("top_p", 0),
         ("variants", 9),

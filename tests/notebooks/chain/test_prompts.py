@@ -56,6 +56,8 @@ def test_the_source_names_the_output_that_stands_there():
 def test_the_persons_words_become_parameters():
     params = step("Write", length="long", adventurous=4, variants=3).params
     assert (params.max_new_tokens, params.temperature, params.variants) == (320, 1.0, 3)
+    assert params.repetition_penalty > 1
+    assert params.no_repeat_ngram_size > 0
 
 
 def test_the_hash_changes_with_text_parameters_and_model_only():
