@@ -1,9 +1,10 @@
 /**
  * Many people in one notebook, in one Node process: the client of benchmarks/collab.py.
  *
- * The same typists and the same Yjs documents for both servers; only the adapter differs that puts an
- * update on the wire and takes one off it. Reads one JSON object from its first argument (see `main`)
- * and prints one.
+ * The same typists, readers and Yjs documents for both servers; only the adapter differs that puts an
+ * update on the wire and takes one off it. Editors hold a document each. Viewers decode what arrives and
+ * keep none: a hundred documents in one process would measure its garbage collector. Reads one JSON object
+ * from its first argument (see `main`) and prints one.
  */
 import { readFileSync } from "node:fs";
 import * as decoding from "lib0/decoding";
@@ -14,7 +15,71 @@ import * as Y from "yjs";
 const REMOTE = "remote";
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What both adapters share: a socket, a document, and the count of bytes until it is joined. */
+/** An editor's copy. */
+class Copy {
+  constructor() {
+    this.doc = new Y.Doc();
+    this.doc.getXmlFragment("document");
+  }
+
+  get client() {
+    return this.doc.clientID;
+  }
+
+  get vector() {
+    return Y.encodeStateVector(this.doc);
+  }
+
+  missing(vector) {
+    return Y.encodeStateAsUpdate(this.doc, vector);
+  }
+
+  onOwn(put) {
+    this.doc.on("update", (update, origin) => {
+      if (origin !== REMOTE) put(update);
+    });
+  }
+
+  /** Call with (client, clock before, clock after) for whatever arrives. */
+  onArrival(note) {
+    this.doc.on("afterTransaction", ({ origin, beforeState, afterState }) => {
+      if (origin !== REMOTE) return;
+      for (const [client, clock] of afterState) note(client, beforeState.get(client) ?? 0, clock);
+    });
+  }
+
+  take(updates) {
+    this.doc.transact(() => {
+      for (const update of updates) Y.applyUpdate(this.doc, update, REMOTE);
+    }, REMOTE);
+  }
+}
+
+/** A viewer's eyes: the same interface without a document. */
+class Eyes {
+  client = Math.floor(Math.random() * 2 ** 32);
+  vector = new Uint8Array([0]);
+  #note = () => {};
+
+  missing() {
+    return new Uint8Array([0, 0]);
+  }
+
+  onOwn() {}
+
+  onArrival(note) {
+    this.#note = note;
+  }
+
+  take(updates) {
+    for (const update of updates) {
+      const { from, to } = Y.parseUpdateMeta(update);
+      for (const [client, clock] of to) this.#note(client, from.get(client) ?? 0, clock);
+    }
+  }
+}
+
+/** What both adapters share: a socket, a copy, and the count of bytes until it is joined. */
 class Line {
   bytes = 0;
   joinedBytes = 0;
@@ -22,8 +87,8 @@ class Line {
     this.resolveJoined = resolve;
   });
 
-  constructor(url, options, doc) {
-    this.doc = doc;
+  constructor(url, options, copy) {
+    this.copy = copy;
     this.socket = new WebSocket(url, options);
     this.socket.on("open", () => this.greet());
     this.socket.on("message", (data) => {
@@ -31,9 +96,7 @@ class Line {
       this.take(data);
     });
     this.socket.on("error", (error) => console.error(String(error)));
-    doc.on("update", (update, origin) => {
-      if (origin !== REMOTE) this.put(update);
-    });
+    copy.onOwn((update) => this.put(update));
   }
 
   markJoined() {
@@ -54,7 +117,7 @@ class OurLine extends Line {
   #nextId = 1;
 
   greet() {
-    this.socket.send(JSON.stringify({ type: "hello", schema: 1, client: this.doc.clientID, seq: 0 }));
+    this.socket.send(JSON.stringify({ type: "hello", schema: 1, client: this.copy.client, seq: 0 }));
   }
 
   put(update) {
@@ -85,12 +148,7 @@ class OurLine extends Line {
     if (kind === 1) decoding.readVarUint(decoder);
     const updates = [];
     while (decoding.hasContent(decoder)) updates.push(decoding.readVarUint8Array(decoder));
-    if (updates.length === 1) Y.applyUpdate(this.doc, updates[0], REMOTE);
-    else {
-      this.doc.transact(() => {
-        for (const update of updates) Y.applyUpdate(this.doc, update, REMOTE);
-      }, REMOTE);
-    }
+    this.copy.take(updates);
     if (kind === 0) this.markJoined();
   }
 
@@ -109,7 +167,7 @@ class PeerLine extends Line {
   unacknowledged = 0;
 
   greet() {
-    this.#send(0, Y.encodeStateVector(this.doc));
+    this.#send(0, this.copy.vector);
   }
 
   put(update) {
@@ -122,10 +180,10 @@ class PeerLine extends Line {
     const kind = decoding.readVarUint(decoder);
     const content = decoding.readVarUint8Array(decoder);
     if (kind === 0) {
-      this.#send(1, Y.encodeStateAsUpdate(this.doc, content));
+      this.#send(1, this.copy.missing(content));
       return;
     }
-    Y.applyUpdate(this.doc, content, REMOTE);
+    this.copy.take([content]);
     if (kind === 1) this.markJoined();
   }
 
@@ -138,12 +196,10 @@ class PeerLine extends Line {
   }
 }
 
-function person(config, number) {
-  const doc = new Y.Doc();
-  doc.getXmlFragment("document");
-  if (config.server === "y-websocket") return { doc, line: new PeerLine(config.url, {}, doc) };
+function person(config, number, copy = new Copy()) {
+  if (config.server === "y-websocket") return { copy, line: new PeerLine(config.url, {}, copy) };
   const headers = { cookie: `sessionid=${config.sessions[number % config.sessions.length]}` };
-  return { doc, line: new OurLine(config.url, { headers, origin: config.origin }, doc) };
+  return { copy, line: new OurLine(config.url, { headers, origin: config.origin }, copy) };
 }
 
 /** Types letter after letter into a paragraph of its own, a new one after each line. */
@@ -167,7 +223,7 @@ class Typist {
   }
 }
 
-/** Notes when each key was pressed, and when each peer's document had it. */
+/** Notes when each key was pressed, and when each peer had it. */
 class Watch {
   latencies = [];
   #pressedAt = new Map(); // client -> clock -> when
@@ -180,14 +236,8 @@ class Watch {
     this.#pressedAt.set(doc.clientID, clocks);
   }
 
-  watch(doc) {
-    doc.on("afterTransaction", ({ origin, beforeState, afterState }) => {
-      if (origin !== REMOTE) return;
-      const now = performance.now();
-      for (const [client, clock] of afterState) {
-        this.#arrived(client, beforeState.get(client) ?? 0, clock, now);
-      }
-    });
+  watch(copy) {
+    copy.onArrival((client, before, clock) => this.#arrived(client, before, clock, performance.now()));
   }
 
   #arrived(client, before, clock, now) {
@@ -209,9 +259,9 @@ function percentiles(values) {
 async function fill(config) {
   const hands = await Promise.all(
     Array.from({ length: 8 }, async (_none, number) => {
-      const { doc, line } = person(config, number);
+      const { copy, line } = person(config, number);
       await line.joined;
-      return { typist: new Typist(doc), line };
+      return { typist: new Typist(copy.doc), line };
     }),
   );
   const words = readFileSync(new URL(import.meta.url), "utf8").match(/[a-z]+/gi);
@@ -228,26 +278,26 @@ async function fill(config) {
 }
 
 async function join(config) {
-  const { doc, line } = person(config, 0);
+  const { copy, line } = person(config, 0);
   await line.joined;
   await pause(100);
   line.close();
-  const content = doc.getXmlFragment("document").toString();
+  const content = copy.doc.getXmlFragment("document").toString();
   return { bytes: line.joinedBytes, length: content.length };
 }
 
 async function type(config) {
   const people = [];
   for (let number = 0; number < config.editors + config.viewers; number++) {
-    people.push(person(config, number));
+    people.push(person(config, number, number < config.editors ? new Copy() : new Eyes()));
     if (number % 10 === 9) await Promise.all(people.map(({ line }) => line.joined));
   }
   await Promise.all(people.map(({ line }) => line.joined));
   const watch = new Watch();
-  for (const { doc } of people) watch.watch(doc);
+  for (const { copy } of people) watch.watch(copy);
   const period = 1000 / config.keysPerSecond;
   let pressed = 0;
-  const editors = people.slice(0, config.editors).map(async ({ doc }, number) => {
+  const editors = people.slice(0, config.editors).map(async ({ copy: { doc } }, number) => {
     const typist = new Typist(doc);
     await pause((number * period) / config.editors);
     const start = performance.now();
