@@ -1,5 +1,6 @@
 """The ASGI entry: HTTP to Django, WebSockets to the consumers behind Origin check and session."""
 
+import gc
 import os
 
 from channels.routing import ProtocolTypeRouter
@@ -16,8 +17,10 @@ from inferencecloud.lifespan import Lifespan  # noqa: E402
 
 
 async def begin() -> None:
-    """Let worker threads publish into the loop that serves the sockets."""
+    """Let worker threads publish into the loop that serves the sockets; spare it long pauses."""
     publish.use_this_loop()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: no later collection need walk through it
 
 
 application = ProtocolTypeRouter(

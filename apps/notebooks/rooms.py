@@ -11,6 +11,7 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.db import DatabaseError, InterfaceError
@@ -66,6 +67,14 @@ class Member(Protocol):
 
     def drop(self, code: int) -> None:
         """Close."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Stored:
+    """A batch that is on disk and has not been told yet."""
+
+    batch: updates.Batch
+    taken: list[tuple[Member, Update]]
 
 
 _rooms: dict[tuple[str, uuid.UUID], "Room"] = {}
@@ -140,9 +149,17 @@ class Room:
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
+        """Store batch after batch; what one stored is told while the next is being committed."""
+        stored: _Stored | None = None
         try:
-            while self._waiting:
-                await self._write_batch(self._next_batch())
+            while self._waiting or stored is not None:
+                storing = None
+                if self._waiting:
+                    storing = asyncio.create_task(self._store(self._next_batch()))
+                    await asyncio.sleep(0)  # let it set out before the loop is busy with telling
+                if stored is not None:
+                    self._tell(stored)
+                stored = await storing if storing is not None else None
         finally:
             self._writer = None
 
@@ -154,7 +171,8 @@ class Room:
             size += len(taken[-1][1].payload)
         return taken
 
-    async def _write_batch(self, taken: list[tuple[Member, Update]]) -> None:
+    async def _store(self, taken: list[tuple[Member, Update]]) -> _Stored | None:
+        """Append the updates; None when nothing was stored and nobody was answered."""
         incoming = [
             updates.Incoming(
                 user_id=member.user_id,
@@ -175,18 +193,22 @@ class Room:
         except history.Diverged:
             for one in list(self._members):  # on coming back they learn that history was replaced
                 one.drop(SLOW)
-            return
+            return None
         except Exception:  # nothing was acknowledged: the browsers come back and send again
             logger.exception("a batch of %d updates was not stored", len(taken))
             for member, _update in taken:
                 member.drop(SLOW)
-            return
-        self._distribute(batch, taken)
+            return None
+        return _Stored(batch=batch, taken=taken)
+
+    def _tell(self, stored: _Stored) -> None:
+        """Tell everybody here, and then the other processes, what was stored."""
+        batch = stored.batch
+        self._distribute(batch, stored.taken)
         if batch.payloads:
-            telling = updates.tell_the_others(self.notebook_id, batch, sender=self._hub.id)
-            self._spawn(telling)
+            self._spawn(updates.tell_the_others(self.notebook_id, batch, sender=self._hub.id))
         if batch.fills_a_snapshot:
-            await in_database(updates.request_compaction, self.notebook_id)
+            self._spawn(in_database(updates.request_compaction, self.notebook_id))
 
     def _distribute(self, batch: updates.Batch, taken: list[tuple[Member, Update]]) -> None:
         """Acknowledge to the senders, relay to everybody what is not their own."""

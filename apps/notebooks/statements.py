@@ -2,6 +2,7 @@
 
 Each key that is pressed passes here. Through the ORM the same five statements cost seven milliseconds
 of processor time a batch, of which building SQL and model instances is the most; written out, one.
+On PostgreSQL they are prepared once per connection: planning the first takes longer than running it.
 """
 
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from django.db import connection
 from django.utils import timezone
 
@@ -28,12 +30,21 @@ MEMBERSHIPS = """
       FROM organizations_membership m
       JOIN accounts_user u ON u.id = m.user_id
       LEFT JOIN organizations_workspace w ON w.id = m.workspace_id
-     WHERE m.organization_id = %s AND u.is_active AND m.user_id IN ({})
+     WHERE m.organization_id = %s AND u.is_active AND m.user_id {}
 """
 INSERT = """
     INSERT INTO notebooks_docupdate (document_id, seq, payload, origin, user_id, created_at) VALUES {}
 """
 ADVANCE = "UPDATE notebooks_document SET last_seq = %s WHERE notebook_id = %s"
+# One round trip instead of two; the text does not depend on the number of rows.
+STORE_ON_POSTGRES = """
+    WITH advanced AS (
+        UPDATE notebooks_document SET last_seq = %s WHERE notebook_id = %s
+    )
+    INSERT INTO notebooks_docupdate (document_id, seq, payload, origin, user_id, created_at)
+    SELECT %s, row.seq, row.payload, %s, row.user_id, %s
+      FROM unnest(%s::bigint[], %s::bytea[], %s::uuid[]) AS row (seq, payload, user_id)
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,9 +94,7 @@ class Row:
 def lock_head(notebook_id: uuid.UUID) -> Head:
     """Return the head, locked until the transaction ends; Document.DoesNotExist when there is none."""
     ending = " FOR UPDATE OF d" if connection.features.has_select_for_update_of else ""
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK + ending, [_key(notebook_id)])
-        found = cursor.fetchone()
+    found = next(iter(_rows(LOCK + ending, [_key(notebook_id)])), None)
     if found is None:
         message = f"no document for notebook {notebook_id}"
         raise Document.DoesNotExist(message)
@@ -111,10 +120,13 @@ def memberships(organization_id: uuid.UUID, people: Collection[uuid.UUID]) -> li
     """Return what the people hold in the organization, of those who are active."""
     if not people:
         return []
-    statement = MEMBERSHIPS.format(", ".join(["%s"] * len(people)))
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [_key(organization_id), *map(_key, people)])
-        return [_held(found) for found in cursor.fetchall()]
+    if _is_postgres():
+        statement, values = MEMBERSHIPS.format("= ANY(%s)"), [organization_id, list(people)]
+    else:
+        places = ", ".join(["%s"] * len(people))
+        statement = MEMBERSHIPS.format(f"IN ({places})")
+        values = [_key(organization_id), *map(_key, people)]
+    return [_held(found) for found in _rows(statement, values)]
 
 
 def _held(found: tuple[Any, ...]) -> Held:
@@ -132,15 +144,41 @@ def _held(found: tuple[Any, ...]) -> Held:
 def store(head: Head, rows: Sequence[Row], *, origin: str) -> None:
     """Insert the rows and advance the head to the last of them."""
     now = connection.ops.adapt_datetimefield_value(timezone.now())
-    document = _key(head.pk)
+    document, last = _key(head.pk), rows[-1].seq
+    if _is_postgres():
+        columns = [[row.seq for row in rows], [row.payload for row in rows]]
+        people = [row.user_id for row in rows]
+        _run(STORE_ON_POSTGRES, [last, document, document, origin, now, *columns, people])
+        return
     values: list[Any] = []
     for row in rows:
         user = _key(row.user_id) if row.user_id is not None else None
         values += [document, row.seq, row.payload, origin, user, now]
+    places = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))
     with connection.cursor() as cursor:
-        places = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))
         cursor.execute(INSERT.format(places), values)
-        cursor.execute(ADVANCE, [rows[-1].seq, document])
+        cursor.execute(ADVANCE, [last, document])
+
+
+def _rows(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    if _is_postgres():
+        return _run(statement, values).fetchall()
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+def _run(statement: str, values: Sequence[Any]) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Run on a cursor that binds at the server: only such statements are prepared (psycopg 3)."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        cursor: psycopg.Cursor[tuple[Any, ...]] = psycopg.Cursor(connection.connection)
+        return cursor.execute(statement, values)
+
+
+def _is_postgres() -> bool:
+    return connection.vendor == "postgresql"
 
 
 def _key(value: uuid.UUID) -> Any:

@@ -115,7 +115,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # of the pool: the server may have restarted
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
+    DATABASES["default"]["OPTIONS"] = {
+        "pool": {"min_size": 1, "max_size": 16, "timeout": 10},
+        "prepare_threshold": 2,  # only for apps/notebooks/statements.py: Django's own bind here
+    }
 
 REDIS_URL: str = env.str("REDIS_URL", default="")
 CHANNEL_REDIS_URL: str = env.str("CHANNEL_REDIS_URL", default=REDIS_URL)
