@@ -148,16 +148,17 @@ class Hub:
         while True:
             try:
                 message = await self._layer.receive(channel)
-            except (
-                Exception
-            ) as error:  # whatever it is: without this loop nobody here hears anything
-                logger.warning("the channel layer gave no message: %r", error)
-                self._trouble.set()  # it may have forgotten us
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
+            except (OSError, RedisError) as error:
+                logger.warning("the channel layer gave no message: %s", error)
+            except Exception:  # whatever it is: without this loop nobody here hears anything
+                logger.exception("the channel layer gave no message")
+            else:
+                pause = FIRST_PAUSE_S
+                self._hand_out(message)
                 continue
-            pause = FIRST_PAUSE_S
-            self._hand_out(message)
+            self._trouble.set()  # it may have forgotten us
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
 
     def _hand_out(self, message: Message) -> None:
         for listener in list(self._listeners.get(message.get("topic", ""), ())):

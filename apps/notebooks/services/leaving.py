@@ -45,6 +45,7 @@ class Departure:
 @transaction.atomic
 def leave(*, departure: Departure, by: User) -> int:
     """Hand over, end every right, and return how many notebooks changed hands."""
+    memberships.lock_organization(departure.organization.pk)  # nothing more is given to the person
     memberships.must_be_removable(organization=departure.organization, user=departure.person, by=by)
     owned = list(
         Notebook.objects.select_for_update(of=("self",))

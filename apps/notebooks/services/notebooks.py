@@ -28,8 +28,9 @@ from apps.notebooks.models import (
     Visit,
 )
 from apps.organizations import audit
-from apps.organizations.models import Membership, Workspace
+from apps.organizations.models import Membership, Organization, Workspace
 from apps.organizations.policy import Level
+from apps.organizations.services.memberships import lock_organization
 from apps.realtime import publish
 from apps.realtime.access import AccessChanged
 from apps.realtime.events import Event
@@ -118,8 +119,10 @@ def create_notebook(
 
     The first content is written here and once, so that two browsers never both seed a document.
     """
-    workspace = Workspace.objects.select_for_update().get(pk=workspace.pk)
+    lock_organization(workspace.organization_id)
+    workspace = _locked_workspace(workspace)
     _refuse_archived(workspace)
+    refuse_stranger(by, workspace.organization)
     notebook = Notebook.objects.create(
         organization_id=workspace.organization_id,
         workspace=workspace,
@@ -144,12 +147,12 @@ def create_notebook(
 @transaction.atomic
 def rename_notebook(*, notebook: Notebook, by: User, title: str) -> Notebook:
     """Change the title; its name in references (the slug) stays, but for one made of no title."""
+    named_in = None if notebook.title else _locked_workspace(notebook.workspace)
     notebook = _locked(notebook)
     before, notebook.title = notebook.title, title.strip()
     if notebook.title == before:
         return notebook
-    if not before and not _is_referred_to(notebook):
-        Workspace.objects.select_for_update().get(pk=notebook.workspace_id)
+    if not before and notebook.workspace == named_in and not _is_referred_to(notebook):
         notebook.slug = _free_slug(notebook.workspace, notebook.title)
     notebook.save(update_fields=["title", "slug"])
     _record(notebook, by, "notebook.renamed", before=before, after=notebook.title)
@@ -164,8 +167,9 @@ def duplicate_notebook(*, notebook: Notebook, by: User, workspace: Workspace) ->
 
     History is not copied: what was deleted in the original cannot be dug out of the copy.
     """
-    # Workspace before notebook, as in move_notebook: two who wait for each other would both fail.
-    workspace = Workspace.objects.select_for_update().get(pk=workspace.pk)
+    # Organization, workspace, notebook: two who wait for each other would both fail.
+    lock_organization(workspace.organization_id)
+    workspace = _locked_workspace(workspace)
     notebook = _locked(notebook)
     _refuse_other_organization(notebook, workspace)
     copy = create_notebook(
@@ -184,7 +188,7 @@ def duplicate_notebook(*, notebook: Notebook, by: User, workspace: Workspace) ->
 @transaction.atomic
 def move_notebook(*, notebook: Notebook, by: User, workspace: Workspace) -> Notebook:
     """Put the notebook into another workspace of the organization; its shares go with it."""
-    workspace = Workspace.objects.select_for_update().get(pk=workspace.pk)
+    workspace = _locked_workspace(workspace)
     notebook = _locked(notebook)
     _refuse_other_organization(notebook, workspace)
     _refuse_archived(workspace)
@@ -243,13 +247,12 @@ def delete_notebook(*, notebook: Notebook, by: User) -> None:
 @transaction.atomic
 def transfer_ownership(*, notebook: Notebook, by: User, to: User) -> Notebook:
     """Make another member the owner; the former one keeps an editor's rights until withdrawn."""
+    lock_organization(notebook.organization_id)  # the new owner must not leave meanwhile
     notebook = _locked(notebook)
     if not selectors.may_hand_over(by, notebook):
         message = _("Only the owner, or who manages “%(workspace)s”, hands “%(title)s” over.")
         raise NotYoursToHandOver(message % {"workspace": notebook.workspace, "title": notebook})
-    if not Membership.objects.filter(user=to, organization=notebook.organization_id).exists():
-        message = _("Wanted a member of %(organization)s, got %(person)s.")
-        raise NotAMember(message % {"organization": notebook.organization, "person": to})
+    refuse_stranger(to, notebook.organization)
     former = notebook.owner
     if former == to:
         return notebook
@@ -262,11 +265,23 @@ def transfer_ownership(*, notebook: Notebook, by: User, to: User) -> Notebook:
     return notebook
 
 
+def refuse_stranger(person: User, organization: Organization) -> None:
+    """Raise NotAMember unless the person belongs to the organization (whose lock the caller holds)."""
+    if not Membership.objects.filter(user=person, organization=organization).exists():
+        message = _("Wanted a member of %(organization)s, got %(person)s.")
+        raise NotAMember(message % {"organization": organization, "person": person})
+
+
 def record_visit(*, notebook: Notebook, user: User) -> None:
     """Note that the person opened the notebook: the list's "recently opened"."""
     Visit.objects.update_or_create(
         notebook=notebook, user=user, defaults={"opened_at": timezone.now()}
     )
+
+
+def _locked_workspace(workspace: Workspace) -> Workspace:
+    """Return the workspace under lock: slugs are given one after the other."""
+    return Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
 
 
 def _locked(notebook: Notebook, *, trashed: bool = False) -> Notebook:

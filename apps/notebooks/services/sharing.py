@@ -17,10 +17,11 @@ from apps.accounts.models import User
 from apps.core.errors import DomainError, NotVisible
 from apps.notebooks import selectors
 from apps.notebooks.models import Notebook, ShareGrant
-from apps.notebooks.services.notebooks import NotAMember, OtherOrganization
+from apps.notebooks.services.notebooks import OtherOrganization, refuse_stranger
 from apps.organizations import audit
 from apps.organizations.models import Division, Membership
 from apps.organizations.policy import Level
+from apps.organizations.services.memberships import lock_organization
 from apps.realtime import publish
 from apps.realtime.access import AccessChanged
 
@@ -42,14 +43,13 @@ class LinkDaysNotOffered(DomainError):
 @transaction.atomic
 def share_with_person(*, notebook: Notebook, by: User, person: User, level: Level) -> ShareGrant:
     """Give a member of the organization a level, or change the one given before."""
+    lock_organization(notebook.organization_id)  # who leaves meanwhile takes no grant along
     notebook = _locked(notebook)
     _refuse_above_own(notebook, by, level)
     if person == notebook.owner:
         message = _("%(person)s owns “%(title)s” and may do everything already.")
         raise OwnerHasEverything(message % {"person": person, "title": notebook})
-    if not Membership.objects.filter(user=person, organization=notebook.organization_id).exists():
-        message = _("Wanted a member of %(organization)s, got %(person)s.")
-        raise NotAMember(message % {"organization": notebook.organization, "person": person})
+    refuse_stranger(person, notebook.organization)
     grant, _made = ShareGrant.objects.update_or_create(
         notebook=notebook,
         user=person,
@@ -140,6 +140,7 @@ def open_link(*, token: str, by: User) -> Notebook:
     if link is None or link.notebook.trashed_at:
         raise NotVisible
     notebook = link.notebook
+    lock_organization(notebook.organization_id)
     if not Membership.objects.filter(user=by, organization=notebook.organization_id).exists():
         raise NotVisible
     if selectors.level_of(by, notebook) >= link.level:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts import services as accounts
@@ -12,6 +12,8 @@ from apps.organizations import audit
 from apps.organizations.models import Division, Membership, Organization, Role, Workspace
 from apps.organizations.services import structure
 from apps.organizations.services.slugs import free_slug
+
+FOUNDING_LOCK = 0x1F0_07D1  # any number that nothing else in the database locks by
 
 
 class AlreadyFounded(DomainError):
@@ -43,6 +45,7 @@ class Founded:
 @transaction.atomic
 def found_instance(*, founding: Founding) -> Founded:
     """Create the owner, the organization and a first place to write in."""
+    _one_at_a_time()
     if User.objects.exists():
         raise AlreadyFounded(_("This instance has been set up already: sign in instead."))
     owner = accounts.create_verified_user(
@@ -58,6 +61,13 @@ def found_instance(*, founding: Founding) -> Founded:
         organization=organization, workspace=workspace, user=owner, role=Role.WORKSPACE_MANAGER
     )
     return Founded(owner=owner, organization=organization, division=division, workspace=workspace)
+
+
+def _one_at_a_time() -> None:
+    """Let a second first run wait for the end of this one. On SQLite every transaction does."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FOUNDING_LOCK])
 
 
 @transaction.atomic

@@ -1,6 +1,7 @@
 """Give, change and take roles."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -177,9 +178,18 @@ def _an_owner_stays(organization: Organization, *, without: list[Membership]) ->
         raise OwnerMissing(message % {"organization": organization})
 
 
+def lock_organization(pk: UUID) -> Organization:
+    """Return the organization, locked until the transaction ends: who belongs to it stays as it is.
+
+    Always the first lock that a transaction takes. It lets others point to the organization meanwhile
+    (`no_key`): every audit event does.
+    """
+    return Organization.objects.select_for_update(no_key=True).get(pk=pk)
+
+
 def _lock(scope: Scope) -> Organization:
-    """Return the organization, locked: two owners must not step down at the same moment."""
-    return Organization.objects.select_for_update().get(pk=organization_of(scope).pk)
+    """Lock the scope's organization: two owners must not step down at the same moment."""
+    return lock_organization(organization_of(scope).pk)
 
 
 def _end(membership: Membership, by: User) -> None:

@@ -57,7 +57,7 @@ def rename_division(*, division: Division, name: str, by: User) -> Division:
 def move_division(*, division: Division, parent: Division | None, by: User) -> Division:
     """Put the division, with all that it holds, within another or at the top."""
     # Two moves at once could close a circle that neither of them sees.
-    Organization.objects.select_for_update().get(pk=division.organization_id)
+    Organization.objects.select_for_update(no_key=True).get(pk=division.organization_id)
     if parent is not None:
         _must_belong(parent, division.organization)
         parent = Division.objects.get(pk=parent.pk)
