@@ -34,8 +34,11 @@ def _locked_line(organization_id: UUID) -> list[Run]:
 
 
 @transaction.atomic
-def admit(*, organization_id: UUID, now: datetime) -> list[Run]:
-    """Begin the organization's waiting runs that the limits allow, oldest first; return them."""
+def admit(*, organization_id: UUID, now: datetime, has_moved: bool = False) -> list[Run]:
+    """Begin the organization's waiting runs that the limits allow, oldest first; return them.
+
+    `has_moved` says that somebody has left the line: the others learn of their new place.
+    """
     going_on = _locked_line(organization_id)
     waiting = [run for run in going_on if run.status == RunStatus.QUEUED]
     by_person = Counter(run.actor_id for run in going_on if run.status == RunStatus.RUNNING)
@@ -49,10 +52,10 @@ def admit(*, organization_id: UUID, now: datetime) -> list[Run]:
         steps = run.steps.only("run", "key", "pool", "status", "depends_on")
         pools = graph.ready_pools(wake.nodes(steps))
         transaction.on_commit(partial(wake.call, run.pk, pools), robust=True)
-    if chosen:
+    if chosen or has_moved:
         for run in waiting:
             if run not in chosen:
-                events.run_changed(run)  # its place in the line has changed
+                events.run_changed(run)
     return chosen
 
 

@@ -52,7 +52,6 @@ class RunChanged(Event):
     type: ClassVar[str] = "inference.run"
     run: str
     status: str
-    stopping: bool = False
 
 
 def units(text: str) -> int:
@@ -65,11 +64,12 @@ def step_changed(run: Run, step: StepRun) -> None:
     event = StepChanged(
         run=str(run.pk), step=str(step.pk), key=step.key, status=str(step.status), error=step.error
     )
-    publish.on_commit(run.subject.topic, event)
+    publish.on_commit(step.topic, event)
 
 
 def run_changed(run: Run) -> None:
-    """Tell where the run stands, once the transaction is committed."""
-    stopping = run.cancel_requested_at is not None and not run.is_over
-    event = RunChanged(run=str(run.pk), status=str(run.status), stopping=stopping)
-    publish.on_commit(run.subject.topic, event)
+    """Tell everyone who sees any of it where the run stands, once the transaction is committed."""
+    event = RunChanged(run=str(run.pk), status=str(run.status))
+    written = run.steps.order_by().values_list("topic", flat=True).distinct()
+    for topic in sorted({run.subject.topic, *written}):
+        publish.on_commit(topic, event)

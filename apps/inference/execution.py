@@ -39,7 +39,11 @@ logger = logging.getLogger(__name__)
 
 
 class StageLost(Exception):
-    """The run was stopped, the process is to end, or others hold our steps: no more words from us."""
+    """The process is to end, or others hold our steps: no more words from us."""
+
+
+class RunStopped(StageLost):
+    """Somebody stopped the run: its words are of no use any more."""
 
 
 def run_stage(*, run_id: str, pool: str) -> None:
@@ -102,7 +106,7 @@ def _write(run: Run, owner: str, steps: list[StepRun]) -> None:
     if stage is None:
         return
     faultpoint("after_submit")
-    writer = Writer(owner=owner, topic=run.subject.topic, writings=writings, outputs=outputs)
+    writer = Writer(owner=owner, writings=writings, outputs=outputs)
     _drive(stage, writer, watch)
 
 
@@ -126,12 +130,14 @@ class Watch:
     def look(self, open_steps: set[UUID]) -> None:
         """Keep the lease alive; raise StageLost when there is no reason to go on."""
         now = time.monotonic()
-        if stops.draining.is_set() or stops.is_stopped(self._run.pk):
+        if stops.is_stopped(self._run.pk):
+            raise RunStopped
+        if stops.draining.is_set():
             raise StageLost
         if now - self._looked_at >= self._tempo.cancel_poll_s:
             self._looked_at = now
             if Run.objects.filter(pk=self._run.pk, cancel_requested_at__isnull=False).exists():
-                raise StageLost
+                raise RunStopped
         if now - self._beat_at >= self._tempo.heartbeat_s:
             self._beat_at = now
             held = transitions.renew(owner=self._owner, now=timezone.now())
@@ -215,8 +221,10 @@ def _without(steps: list[StepRun], missing: dict[object, Failure]) -> list[StepR
             continue
         transitions.fail(step=step, failure=failure, now=timezone.now())
         readers = graph.readers_of(nodes, [step.key]) - gone
-        because = Failure(code=failures.SOURCE_FAILED, data={"source": step.label or step.key})
         for reader in (one for one in steps if one.key in readers):
+            because = failures.because_of(
+                step.label or step.key, is_elsewhere=reader.topic != step.topic
+            )
             transitions.fail(step=reader, failure=because, now=timezone.now())
         gone |= {step.key, *readers}
     return [step for step in steps if step.key not in gone]
@@ -255,6 +263,8 @@ def _drive(stage: Stage, writer: Writer, watch: Watch) -> None:
             if not writer.rest():
                 raise StageLost
             watch.look(writer.open_steps)
+    except RunStopped:
+        raise
     except StageLost:
         writer.rest(everything=True)
         raise

@@ -11,6 +11,8 @@ MODEL_MISSING = "model_missing"
 PROMPT_TOO_LONG = "prompt_too_long"
 WORKER_LOST = "worker_lost"
 SOURCE_FAILED = "source_failed"
+SOURCE_ELSEWHERE = "source_elsewhere"  # and its name is not for everybody who looks here
+NOT_ALLOWED = "not_allowed"
 ENGINE = "engine"
 
 _WORDS = {
@@ -18,6 +20,8 @@ _WORDS = {
     PROMPT_TOO_LONG: gettext_noop("The instruction with its sources is too long: %(reason)s"),
     WORKER_LOST: gettext_noop("The worker stopped %(times)s times while writing"),
     SOURCE_FAILED: gettext_noop("Not written, because “%(source)s” before it was not"),
+    SOURCE_ELSEWHERE: gettext_noop("Not written, because a source elsewhere was not"),
+    NOT_ALLOWED: gettext_noop("Not written: whoever started it may not write here any more"),
     ENGINE: gettext_noop("The model could not write: %(reason)s"),
 }
 _UNSAID = {"reason": "?", "source": "?", "times": "?"}
@@ -29,6 +33,13 @@ class Failure:
 
     code: str
     data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def because_of(source: str, *, is_elsewhere: bool) -> Failure:
+    """Return the failure of a step whose source was not written."""
+    if is_elsewhere:
+        return Failure(code=SOURCE_ELSEWHERE)
+    return Failure(code=SOURCE_FAILED, data={"source": source})
 
 
 def words(code: str, data: Mapping[str, Any]) -> str:

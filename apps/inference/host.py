@@ -59,9 +59,10 @@ def close() -> None:
 
 
 def loaded(deployment: Deployment) -> ModelInfo | None:
-    """Return the deployment's model when it can write at once."""
+    """Return the deployment's model when it can write at once; never waits for the engine to begin."""
     key = str(deployment.variant_id)
-    return next((model for model in engine().models() if model.key == key), None)
+    models = _host.engine.models() if _host.engine is not None else []
+    return next((model for model in models if model.key == key), None)
 
 
 def load(deployment: Deployment) -> ModelInfo:

@@ -4,7 +4,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -49,6 +49,15 @@ class RunQuerySet(models.QuerySet["Run"]):
     def of(self, subject: Subject) -> Self:
         """Keep the runs of one subject."""
         return self.filter(subject_kind=subject.kind, subject_id=subject.id)
+
+    def shown_to(self, *subjects: Subject) -> Self:
+        """Keep the runs that whoever looks at the subjects sees: their own, and what writes there."""
+        topics = [subject.topic for subject in subjects]
+        shown = Q(Exists(StepRun.objects.filter(run=OuterRef("pk"), topic__in=topics)))
+        for kind in {subject.kind for subject in subjects}:
+            ids = [subject.id for subject in subjects if subject.kind == kind]
+            shown |= Q(subject_kind=kind, subject_id__in=ids)
+        return self.filter(shown)
 
     def going_on(self) -> Self:
         """Keep the runs that are not over."""
@@ -126,6 +135,7 @@ class StepRun(models.Model):
     key = models.CharField(max_length=120)
     label = models.CharField(max_length=120, blank=True)
     position = models.PositiveIntegerField()
+    topic = models.CharField(max_length=101)  # of the subject whose viewers see the words
     depends_on = models.JSONField(default=list)  # keys within the run
     messages = models.JSONField()
     params = models.JSONField()
@@ -180,6 +190,7 @@ class StepRun(models.Model):
                 name="step_by_lease",
             ),
             models.Index(fields=["key", "input_hash"], name="step_by_input"),
+            models.Index(fields=["topic", "-queued_at"], name="step_by_topic"),
         ]
 
     def __str__(self) -> str:

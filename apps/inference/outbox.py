@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -89,11 +90,13 @@ def _open_deliveries(limit: int) -> list[Delivery]:
 def _take(delivery: Delivery, now: datetime) -> bool:
     """Keep others away while we hand it over; False when somebody was first or a pause is on.
 
-    A consumer that takes longer than a lease lasts may be called a second time.
+    A consumer that takes longer than a lease lasts may be called a second time. A pause that is longer
+    than any can be was written before the clock was put back.
     """
+    latest = now + timedelta(seconds=max(PAUSE_LIMIT_S, tempo().lease_s))
     taken = Delivery.objects.filter(
+        Q(not_before__lte=now) | Q(not_before__gt=latest),
         pk=delivery.pk,
-        not_before__lte=now,
         tries=delivery.tries,
         delivered_at__isnull=True,
         given_up_at__isnull=True,

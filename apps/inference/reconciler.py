@@ -50,8 +50,7 @@ def _owners() -> set[str]:
 
 
 def _to_take_back(now: datetime, gone: set[str]) -> list[UUID]:
-    is_silent = Q(lease_until__lt=now) | Q(lease_owner__in=gone)
-    silent = StepRun.objects.filter(is_silent, status__in=STEP_HELD)
+    silent = StepRun.objects.filter(transitions.silent(now, gone))
     return sorted(set(silent.values_list("run", flat=True)))
 
 
@@ -69,6 +68,8 @@ def _to_wake(now: datetime) -> list[UUID]:
     waiting = StepRun.objects.filter(run=OuterRef("pk"), status=StepStatus.QUEUED)
     called_before = now - timedelta(seconds=tempo().wake_again_s)
     runs = Run.objects.filter(Exists(waiting), status=RunStatus.RUNNING).filter(
-        Q(woken_at__isnull=True) | Q(woken_at__lte=called_before)
+        Q(woken_at__isnull=True)
+        | Q(woken_at__lte=called_before)
+        | Q(woken_at__gt=now)  # the clock was put back
     )
     return list(runs.values_list("pk", flat=True))

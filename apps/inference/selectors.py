@@ -45,26 +45,39 @@ class LiveRun:
 
     run: str
     status: str
-    stopping: bool
     position: int  # in the line; 0 when it is running
     started_by: str
     steps: list[LiveStep]
 
 
 def live_state(subject: Subject) -> list[dict[str, Any]]:
-    """Return the subject's unfinished runs and the last one, as JSON, oldest first (four queries)."""
-    runs = Run.objects.of(subject).select_related("actor")
-    last = runs.order_by("-created_at", "-pk")[:1]
-    shown = sorted({*runs.going_on(), *last}, key=lambda run: run.pk.int)
-    texts = _texts(shown)
-    return [asdict(_live(run, texts)) for run in shown]
+    """Return the unfinished runs that write for the subject and the last one, as JSON, oldest first.
+
+    Of each run only the steps that are shown to the subject's viewers: a run may write elsewhere too.
+    """
+    shown = sorted(_shown(subject), key=lambda run: run.pk.int)
+    steps: dict[UUID, list[StepRun]] = {run.pk: [] for run in shown}
+    here = StepRun.objects.filter(run__in=shown, topic=subject.topic)
+    for step in here.select_related("cached_output"):
+        steps[step.run_id].append(step)
+    texts = _texts([step for some in steps.values() for step in some])
+    return [asdict(_live(run, steps[run.pk], texts)) for run in shown]
 
 
-def _texts(runs: list[Run]) -> dict[UUID, list[LiveText]]:
+def _shown(subject: Subject) -> set[Run]:
+    runs = Run.objects.select_related("actor")
+    last = runs.of(subject).order_by("-created_at", "-pk")[:1]
+    written = StepRun.objects.filter(topic=subject.topic).order_by("-queued_at")[:1]
+    last_here = runs.filter(pk__in=list(written.values_list("run", flat=True)))
+    newest = sorted([*last, *last_here], key=lambda run: run.pk.int)[-1:]
+    return {*runs.going_on().shown_to(subject), *newest}
+
+
+def _texts(steps: list[StepRun]) -> dict[UUID, list[LiveText]]:
     found: dict[UUID, list[LiveText]] = {}
-    for output in Output.objects.filter(step_run__run__in=runs).order_by("variant"):
+    for output in Output.objects.filter(step_run__in=steps).order_by("variant"):
         found.setdefault(output.step_run_id, []).append(_committed(output))
-    for row in Checkpoint.objects.filter(step__run__in=runs).order_by("variant"):
+    for row in Checkpoint.objects.filter(step__in=steps).order_by("variant"):
         so_far = LiveText(variant=row.variant, text=row.text, seq=units(row.text), output=None)
         found.setdefault(row.step_id, []).append(so_far)
     return found
@@ -76,12 +89,10 @@ def _committed(output: Output) -> LiveText:
     )
 
 
-def _live(run: Run, texts: dict[UUID, list[LiveText]]) -> LiveRun:
-    steps = run.steps.select_related("cached_output")
+def _live(run: Run, steps: list[StepRun], texts: dict[UUID, list[LiveText]]) -> LiveRun:
     return LiveRun(
         run=str(run.pk),
         status=run.status,
-        stopping=run.cancel_requested_at is not None and not run.is_over,
         position=queue_position(run),
         started_by=str(run.actor) if run.actor else "",
         steps=[

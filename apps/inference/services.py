@@ -156,6 +156,7 @@ def _step(run: Run, spec: StepSpec, deployment: Deployment | None) -> StepRun:
         run=run,
         key=spec.key,
         label=spec.label[:120],
+        topic=(spec.audience or run.subject).topic,
         depends_on=spec.depends_on,
         messages=messages_to_json(spec.messages),
         params=params_to_json(params),
@@ -239,6 +240,7 @@ def _again(step: StepRun, done: dict[str, Output]) -> StepSpec:
         params=params_from_json(step.params),
         alias=step.alias,
         context=step.context,
+        audience=Subject.of_topic(step.topic),
     )
 
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from apps.inference import admission, events, failures, graph, outbox, wake
+from apps.inference import admission, events, failures, gates, graph, outbox, wake
 from apps.inference.conf import tempo
 from apps.inference.failures import Failure
 from apps.inference.faults import faultpoint
@@ -31,6 +31,7 @@ from apps.inference.models import (
     StepRun,
     StepStatus,
 )
+from apps.organizations import audit
 
 NOT_HELD: dict[str, Any] = {"lease_owner": "", "lease_until": None}
 
@@ -48,7 +49,10 @@ def _lock_steps(steps: QuerySet[StepRun]) -> list[UUID]:
 def claim(*, run_id: UUID | str, pool: str, owner: str, now: datetime) -> list[StepRun]:
     """Take the run's next stage of the pool; return its steps, sources first. Empty: nothing to do."""
     run = _locked(run_id)
-    if run is None or run.status != RunStatus.RUNNING or run.cancel_requested_at:
+    if run is None or run.status != RunStatus.RUNNING:
+        return []
+    if not gates.is_open(run, now):
+        _withdraw(run, now)
         return []
     steps = {one.key: one for one in run.steps.select_related("deployment__variant__version")}
     keys = graph.stage(wake.nodes(steps.values()), pool)
@@ -67,6 +71,15 @@ def claim(*, run_id: UUID | str, pool: str, owner: str, now: datetime) -> list[S
         if not set(keys).intersection(step.depends_on):
             events.step_changed(run, step)
     return mine
+
+
+def _withdraw(run: Run, now: datetime) -> None:
+    """End a run that waited too long: whoever began it may not write there any more."""
+    _cancel(run, now, failure=Failure(code=failures.NOT_ALLOWED))
+    data = {"because": failures.NOT_ALLOWED}
+    audit.record(
+        verb="run.stopped", actor=None, organization=run.organization, target=run, data=data
+    )
 
 
 @transaction.atomic
@@ -118,9 +131,9 @@ def save_checkpoints(*, owner: str, rows: Iterable[Checkpoint]) -> None:
 
 @transaction.atomic
 def commit(*, step: StepRun, output: Output, now: datetime) -> Output | None:
-    """Commit a variant's output; None when the step is not ours any more or the run was stopped."""
+    """Commit a variant's output; None when the step is not ours any more."""
     run = _locked(step.run_id)
-    if run is None or run.cancel_requested_at:
+    if run is None:
         return None
     # The run's row is locked: nobody commits another variant in between.
     complete = step.variants == 1 or step.outputs.count() == step.variants - 1
@@ -163,7 +176,7 @@ def output_payload(step: StepRun, output: Output) -> dict[str, Any]:
 def fail(*, step: StepRun, failure: Failure, now: datetime) -> bool:
     """End a step that we hold with a reason; what reads it ends too. False when it is not ours."""
     # A step that was never begun did not fail itself: only its source did.
-    is_own = failure.code != failures.SOURCE_FAILED
+    is_own = failure.code not in {failures.SOURCE_FAILED, failures.SOURCE_ELSEWHERE}
     status = StepStatus.FAILED if is_own else StepStatus.CANCELLED
     run = _locked(step.run_id)
     if run is None or not _end(_fenced(step), status, now, failure=failure):
@@ -194,36 +207,48 @@ def _tell(run: Run, ids: Iterable[UUID]) -> None:
 def leave(*, run_id: UUID | str, owner: str, now: datetime) -> bool:
     """Let go of what the owner still holds, as a worker does that ends; say whether the run is over.
 
-    Steps of a run that was stopped end; others wait again, and it costs them no try.
+    The steps wait again, and it costs them no try.
     """
     run = _locked(run_id)
     if run is None:
         return True
     ids = _lock_steps(run.steps.filter(lease_owner=owner, status__in=STEP_HELD))
-    held = StepRun.objects.filter(pk__in=ids)
-    if ids and run.cancel_requested_at:
-        _end(held, StepStatus.CANCELLED, now)
-    elif ids:
-        held.update(status=StepStatus.QUEUED, **NOT_HELD)
     if ids:
+        StepRun.objects.filter(pk__in=ids).update(status=StepStatus.QUEUED, **NOT_HELD)
         _tell(run, ids)
     return _settle(run, now)
 
 
 @transaction.atomic
 def request_cancel(*, run_id: UUID | str, now: datetime) -> bool:
-    """Ask for a run's end: what has not begun never will. False when it is over already."""
+    """End a run at once, whoever holds its steps. False when it is over already.
+
+    A worker that still writes finds its lease gone: nothing that it says counts from now on.
+    """
     run = _locked(run_id)
-    if run is None or run.is_over or run.cancel_requested_at:
+    if run is None or run.is_over:
         return False
+    _cancel(run, now)
+    return True
+
+
+def _cancel(run: Run, now: datetime, *, failure: Failure | None = None) -> None:
     run.cancel_requested_at = now
     Run.objects.filter(pk=run.pk).update(cancel_requested_at=now)
-    ids = _lock_steps(run.steps.filter(status=StepStatus.QUEUED))
-    _end(StepRun.objects.filter(pk__in=ids), StepStatus.CANCELLED, now)
+    ids = _lock_steps(run.steps.exclude(status__in=STEP_OVER))
+    _end(StepRun.objects.filter(pk__in=ids), StepStatus.CANCELLED, now, failure=failure)
     _tell(run, ids)
-    events.run_changed(run)
     _settle(run, now)
-    return True
+
+
+def silent(now: datetime, gone: Iterable[str]) -> Q:
+    """Return what picks the held steps whose worker has not spoken in time, or is known to be gone.
+
+    A lease that ends later than any can was written before the clock was put back.
+    """
+    lease = timedelta(seconds=tempo().lease_s)
+    is_late = Q(lease_until__lt=now) | Q(lease_until__gt=now + 2 * lease)
+    return Q(is_late | Q(lease_owner__in=list(gone)), status__in=STEP_HELD)
 
 
 @transaction.atomic
@@ -237,18 +262,14 @@ def expire(*, run_id: UUID | str, now: datetime, gone: Iterable[str] = ()) -> in
     if run is None:
         return 0
     steps = list(run.steps.all())
-    is_silent = Q(lease_until__lt=now) | Q(lease_owner__in=list(gone))
-    silent = run.steps.filter(is_silent, status__in=STEP_HELD)
-    ids = set(_lock_steps(silent))
+    ids = set(_lock_steps(run.steps.filter(silent(now, gone))))
     done = {step.key for step in steps if step.status in STEP_DONE}
     for step in steps:
         if step.pk not in ids:
             continue
         mine = StepRun.objects.filter(pk=step.pk)
         deaths = step.deaths + (1 if done.issuperset(step.depends_on) else 0)
-        if run.cancel_requested_at:
-            _end(mine, StepStatus.CANCELLED, now)
-        elif deaths >= tempo().attempts:
+        if deaths >= tempo().attempts:
             failure = Failure(code=failures.WORKER_LOST, data={"times": deaths})
             mine.update(deaths=deaths)
             _end(mine, StepStatus.FAILED, now, failure=failure)
@@ -270,7 +291,7 @@ def _settle(run: Run, now: datetime) -> bool:
     """End what can no longer be written; close the run when nothing is left."""
     if run.is_over:
         return True
-    steps = list(run.steps.only("run", "key", "label", "pool", "status", "depends_on"))
+    steps = list(run.steps.only("run", "key", "label", "topic", "pool", "status", "depends_on"))
     _end_readers(run, steps, now)
     if any(step.status not in STEP_OVER for step in steps):
         return False
@@ -288,9 +309,11 @@ def _end_readers(run: Run, steps: list[StepRun], now: datetime) -> None:
         waiting = [by_key[key] for key in readers if by_key[key].status == StepStatus.QUEUED]
         if not waiting:
             continue
-        failure = Failure(code=failures.SOURCE_FAILED, data={"source": source.label or source.key})
         ids = _lock_steps(run.steps.filter(pk__in=[step.pk for step in waiting]))
-        _end(StepRun.objects.filter(pk__in=ids), StepStatus.CANCELLED, now, failure=failure)
+        for is_elsewhere in {step.topic != source.topic for step in waiting}:
+            because = failures.because_of(source.label or source.key, is_elsewhere=is_elsewhere)
+            some = [one.pk for one in waiting if (one.topic != source.topic) is is_elsewhere]
+            _end(StepRun.objects.filter(pk__in=some), StepStatus.CANCELLED, now, failure=because)
         for step in waiting:
             step.status = StepStatus.CANCELLED
         _tell(run, ids)
@@ -309,6 +332,7 @@ def _close(run: Run, status: str, now: datetime) -> None:
     )
     if not closed:
         return
+    has_moved = run.status == RunStatus.QUEUED  # and so has everybody behind it
     run.status, run.finished_at = status, now
     outbox.add(
         run=run,
@@ -317,6 +341,6 @@ def _close(run: Run, status: str, now: datetime) -> None:
     )
     events.run_changed(run)
     admit: Callable[[], object] = partial(
-        admission.admit, organization_id=run.organization_id, now=now
+        admission.admit, organization_id=run.organization_id, now=now, has_moved=has_moved
     )
     transaction.on_commit(admit, robust=True)

@@ -32,13 +32,12 @@ class Writer:
         self,
         *,
         owner: str,
-        topic: str,
         writings: Mapping[str, Writing],
         outputs: dict[str, dict[int, Output]],
     ) -> None:
         self._owner = owner
-        self._topic = topic
         self._open = dict(writings)
+        self._steps = {one.step.key: one.step for one in writings.values()}
         self._outputs = outputs
         self._failed: dict[Any, Failure] = {}  # by step: told when its last variant has ended
         self._tempo = tempo()
@@ -96,7 +95,7 @@ class Writer:
             seq=events.units(writing.text[: writing.published]),
             text=text,
         )
-        publish.send(self._topic, delta)
+        publish.send(step.topic, delta)
         writing.published, writing.sent_at = len(writing.text), time.monotonic()
 
     def _save(self) -> None:
@@ -138,4 +137,7 @@ class Writer:
         if finish.reason is not FinishReason.SOURCE_MISSING:
             return as_failure(finish.error)
         missing = [key for key in writing.step.depends_on if 0 not in self._outputs[key]]
-        return Failure(code=failures.SOURCE_FAILED, data={"source": missing[0] if missing else ""})
+        source = self._steps.get(missing[0]) if missing else None
+        is_elsewhere = source is not None and source.topic != writing.step.topic
+        name = source.label or source.key if source else ""
+        return failures.because_of(name, is_elsewhere=is_elsewhere)

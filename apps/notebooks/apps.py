@@ -10,7 +10,8 @@ class NotebooksConfig(AppConfig):
     label = "notebooks"
 
     def ready(self) -> None:
-        """Ask to be told of every output; the outbox needs the app registry."""
-        from apps.inference import outbox  # noqa: PLC0415  (models load after the registry)
+        """Ask to be told of every output, and to be asked about runs that have waited."""
+        from apps.inference import gates, outbox  # noqa: PLC0415  (models load after the registry)
 
+        gates.register("notebook", "apps.notebooks.services.chain.may_go_on")
         outbox.register("notebooks.adoption", "apps.notebooks.services.adoption.consume")

@@ -49,6 +49,12 @@ class SlowToLoad(ScriptedEngine):
         return super().load(folder, key=key)
 
 
+def slow_to_begin() -> Engine:
+    """Take as long as importing torch on a small machine."""
+    time.sleep(2.5)
+    return ScriptedEngine()
+
+
 def picky() -> Engine:
     return Picky()
 

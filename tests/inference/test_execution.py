@@ -330,6 +330,35 @@ class TestBesideOthers:
             wait_for(lambda: Run.objects.get(pk=run.pk).is_over)
             assert time.monotonic() - asked < 1
 
+    @pytest.mark.parametrize("engine", ["slow_to_begin", "slow_to_load"])
+    def test_a_stop_is_heard_while_the_model_gets_ready(
+        self, organization: Organization, play: Play, settings: Any, engine: str
+    ) -> None:
+        settings.INFERENCE_ENGINE = f"tests.inference.engines.{engine}"
+        play()
+        run = start(organization, chain(2))
+        with worker(run) as thread:
+            wait_for(lambda: set(run.steps.values_list("status", flat=True)) == {"running"})
+            time.sleep(0.1)
+            services.cancel_run(run=run, by=None)
+            thread.join(1)
+            assert not thread.is_alive()
+        assert Run.objects.get(pk=run.pk).status == RunStatus.CANCELLED
+        assert not Output.objects.exists()
+
+    def test_a_stop_between_two_stages_begins_no_other(
+        self, organization: Organization, play: Play
+    ) -> None:
+        play()
+        run = start(organization, [spec("a"), spec("b", "a", alias="other")])
+        work(run)
+        services.cancel_run(run=run, by=None)
+        assert work(run, "other").status == RunStatus.CANCELLED
+        assert list(run.steps.values_list("key", "status")) == [
+            ("a", "succeeded"),
+            ("b", "cancelled"),
+        ]
+
     def test_a_worker_whose_lease_was_taken_stops_writing(
         self, organization: Organization, play: Play, settings: Any
     ) -> None:

@@ -90,6 +90,16 @@ def test_pauses_grow_and_end_in_giving_up(organization: Organization) -> None:
     assert taken() == [("1", 2)]  # the others do not wait for ever
 
 
+def test_a_clock_that_is_put_back_makes_no_pause_longer(organization: Organization) -> None:
+    run = start(organization, chain(1))
+    consumers.faults["1"] = 1
+    tell(run, 1)
+    assert outbox.deliver() == 0
+    assert outbox.deliver() == 0  # a pause is on
+    pass_time(-2 * outbox.PAUSE_LIMIT_S)
+    assert outbox.deliver() == 1
+
+
 def test_a_delivery_that_nobody_confirmed_is_repeated(organization: Organization) -> None:
     tell(start(organization, chain(1)), 1)
     outbox.deliver()

@@ -28,6 +28,14 @@ def test_a_lost_call_is_repeated_after_a_while(organization: Organization, calls
     ]
 
 
+def test_a_lost_call_is_repeated_although_the_clock_was_put_back(
+    organization: Organization, calls: Calls
+) -> None:
+    start(organization, [spec("a")])
+    assert reconciler.reconcile(timezone.now() - timedelta(hours=1)).woken_runs == 1
+    assert len(calls) == 1
+
+
 def test_a_broker_that_is_down_stops_nobody(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:

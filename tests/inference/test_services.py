@@ -8,11 +8,13 @@ import pytest
 from apps.catalog.models import Deployment
 from apps.inference import execution, graph, selectors, services
 from apps.inference.models import OutboxRow, Output, Run, RunStatus, StepStatus
-from apps.inference.specs import Params
+from apps.inference.specs import Params, Subject
 from apps.organizations.models import AuditEvent, Organization
 from tests.factories import Company, member
 from tests.inference.builders import chain, spec, start
 from tests.inference.conftest import Play
+
+Sent = Callable[[], list[dict[str, Any]]]
 
 
 def work(run: Run) -> Run:
@@ -130,6 +132,31 @@ class TestLimits:
             "queued",
         ]
 
+    def test_whoever_stands_behind_one_that_leaves_the_line_hears_of_it(
+        self,
+        organization: Organization,
+        sent: Sent,
+        django_capture_on_commit_callbacks: Callable[..., Any],
+    ) -> None:
+        runs = [start(organization, chain(1), subject=str(number)) for number in range(4)]
+        with django_capture_on_commit_callbacks(execute=True):
+            services.cancel_run(run=runs[2], by=None)
+        told = [(event["topic"], event["status"]) for event in sent()]
+        assert ("thing.3", "queued") in told
+        assert selectors.queue_position(runs[3]) == 1
+
+    def test_nobody_is_told_of_a_line_that_did_not_move(
+        self,
+        organization: Organization,
+        sent: Sent,
+        django_capture_on_commit_callbacks: Callable[..., Any],
+    ) -> None:
+        for number in range(4):
+            start(organization, chain(1), subject=str(number))
+        with django_capture_on_commit_callbacks(execute=True):
+            services.reconcile()
+        assert sent() == []
+
     def test_another_organization_is_not_held_up(self, organization: Organization) -> None:
         for _ in range(3):
             start(organization, chain(1))
@@ -193,6 +220,63 @@ class TestRetry:
         run = work(start(organization, chain(1)))
         with pytest.raises(services.NothingToRun):
             services.retry(run=run, by=None, idempotency_key="again")
+
+
+class TestAudience:
+    """A run may write for the viewers of several subjects; each sees what is theirs."""
+
+    @pytest.fixture
+    def run(self, organization: Organization) -> Run:
+        there = Subject(kind="thing", id="2")
+        steps = [spec("a", audience=there, text="[fail] "), spec("b", "a"), spec("c")]
+        return start(organization, steps)
+
+    def test_each_viewer_is_shown_the_steps_that_are_theirs(self, run: Run) -> None:
+        (here,) = selectors.live_state(run.subject)
+        (there,) = selectors.live_state(Subject(kind="thing", id="2"))
+        assert selectors.live_state(Subject(kind="thing", id="3")) == []
+        assert {step["key"] for step in here["steps"]} == {"b", "c"}
+        assert [step["key"] for step in there["steps"]] == ["a"]
+        assert here["run"] == there["run"] == str(run.pk)
+
+    def test_the_newest_run_stays_shown_when_it_is_over(
+        self, run: Run, organization: Organization, play: Play
+    ) -> None:
+        play()
+        work(run)
+        there = Subject(kind="thing", id="2")
+        assert [one["run"] for one in selectors.live_state(there)] == [str(run.pk)]
+        own = work(start(organization, [spec("x")], subject="2"))
+        assert [one["run"] for one in selectors.live_state(there)] == [str(own.pk)]
+
+    def test_a_failure_elsewhere_is_told_without_its_name(self, run: Run, play: Play) -> None:
+        play(fail_when="[fail]")
+        work(run)
+        errors = {step.key: step.error for step in run.steps.all()}
+        assert errors["b"] == "Not written, because a source elsewhere was not"
+
+    def test_another_try_has_the_same_audience(self, run: Run, play: Play) -> None:
+        play(fail_when="[fail]")
+        again = services.retry(run=work(run), by=None, idempotency_key="again")
+        assert dict(again.steps.values_list("key", "topic")) == {"a": "thing.2", "b": "thing.1"}
+
+    def test_events_go_to_whom_they_concern(
+        self,
+        run: Run,
+        play: Play,
+        sent: Sent,
+        django_capture_on_commit_callbacks: Callable[..., Any],
+    ) -> None:
+        play()
+        with django_capture_on_commit_callbacks(execute=True):
+            work(run)
+        events = sent()
+        topics = {
+            key: {event["topic"] for event in events if event.get("key") == key} for key in "abc"
+        }
+        assert topics == {"a": {"thing.2"}, "b": {"thing.1"}, "c": {"thing.1"}}
+        ends = {event["topic"] for event in events if event.get("status") == "succeeded"}
+        assert ends == {"thing.1", "thing.2"}
 
 
 class TestReuse:

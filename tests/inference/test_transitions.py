@@ -280,15 +280,69 @@ def test_a_run_is_stopped_once(organization: Organization) -> None:
     assert not transitions.request_cancel(run_id=run.pk, now=now)
 
 
-def test_a_stop_of_a_dead_workers_run_ends_with_the_lease(organization: Organization) -> None:
-    run = start(organization, [spec("a")])
-    claimed(run)
-    transitions.request_cancel(run_id=run.pk, now=timezone.now())
-    run.refresh_from_db()
-    assert run.status == RunStatus.RUNNING
-    reconciler.reconcile(timezone.now() + timedelta(seconds=tempo().lease_s + 1))
+def test_a_stop_waits_for_no_worker(organization: Organization) -> None:
+    run = start(organization, chain(2))
+    first, second = claimed(run)
+    now = timezone.now()
+    transitions.begin_streaming(step=first, now=now)
+    transitions.request_cancel(run_id=run.pk, now=now)
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED
+    assert set(run.steps.values_list("status", "lease_owner")) == {("cancelled", "")}
+    assert transitions.renew(owner="w1", now=now) == set()
+    assert not transitions.begin_streaming(step=second, now=now)
+
+
+@pytest.mark.parametrize("put_back_s", [200, 3600])
+def test_a_clock_that_is_put_back_makes_no_lease_longer(
+    organization: Organization, put_back_s: int
+) -> None:
+    run = start(organization, [spec("a")])
+    claimed(run)
+    now = timezone.now() - timedelta(seconds=put_back_s)
+    assert reconciler.reconcile(now).expired_steps == 1
+    assert run.steps.get().status == StepStatus.QUEUED
+
+
+def test_a_clock_that_is_put_forward_costs_double_work_and_nothing_else(
+    organization: Organization,
+) -> None:
+    run = start(organization, [spec("a")])
+    (mine,) = claimed(run, "alive")
+    later = timezone.now() + timedelta(hours=1)
+    reconciler.reconcile(later)
+    (theirs,) = claimed(run, "other", later)
+    assert transitions.commit(step=mine, output=output_of(mine), now=later) is None
+    assert transitions.renew(owner="alive", now=later) == set()
+    assert transitions.commit(step=theirs, output=output_of(theirs), now=later)
+    assert Output.objects.filter(step_run=theirs).count() == 1
+
+
+def test_of_two_workers_with_one_name_only_the_later_claim_counts(
+    organization: Organization,
+) -> None:
+    run = start(organization, [spec("a")])
+    (earlier,) = claimed(run, "same")
+    transitions.leave(run_id=run.pk, owner="same", now=timezone.now())
+    (later,) = claimed(run, "same")
+    assert transitions.commit(step=earlier, output=output_of(earlier), now=timezone.now()) is None
+    assert transitions.commit(step=later, output=output_of(later), now=timezone.now())
+
+
+def test_a_run_that_is_erased_in_the_middle_leaves_its_worker_with_nothing(
+    organization: Organization,
+) -> None:
+    run = start(organization, [spec("a")])
+    (step,) = claimed(run)
+    now = timezone.now()
+    Run.objects.filter(pk=run.pk).delete()
+    row = Checkpoint(step=step, variant=0, attempt=1, text="words")
+    transitions.save_checkpoints(owner="w1", rows=[row])
+    assert not transitions.begin_streaming(step=step, now=now)
+    assert transitions.commit(step=step, output=output_of(step), now=now) is None
+    assert not transitions.fail(step=step, failure=Failure(code=failures.ENGINE), now=now)
+    assert transitions.leave(run_id=run.pk, owner="w1", now=now)
+    assert claimed(run) == []
 
 
 def test_a_failure_leaves_other_branches_alone(organization: Organization) -> None:

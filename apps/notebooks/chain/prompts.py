@@ -10,6 +10,7 @@ from apps.inference.specs import (
     Source,
     StepOutput,
     StepSpec,
+    Subject,
     Text,
     input_hash,
 )
@@ -19,8 +20,8 @@ from apps.notebooks.chain.references import CellKey, Reference
 NEW_TOKENS = {"short": 64, "medium": 160, "long": 320}
 TEMPERATURE = (0.1, 0.35, 0.6, 0.8, 1.0)  # by how adventurous, 0 to 4
 TOP_P = 0.9
-# Of the starter's 90 texts on 30 held-out products 3 % say four words in a row twice, without these two 23 %; as
-# many name the product. A penalty of 1.3 makes it invent words.
+# Of the starter's 90 texts on 30 held-out products 3 % say four words in a row twice, without these
+# two 23 %; as many name the product. A penalty of 1.3 makes it invent words.
 REPETITION_PENALTY = 1.15
 NO_REPEAT_NGRAM_SIZE = 8  # tokens: about four words
 CLOSING = " \n.!:"  # what may follow a reference that still ends its instruction
@@ -59,6 +60,7 @@ def step_of(
         params=_params(cell),
         label=cell.name,
         context={"cell": str(cell.key.cell), "notebook": str(cell.key.notebook)},
+        audience=Subject(kind="notebook", id=str(cell.key.notebook)),
     )
 
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from apps.accounts.models import User
 from apps.inference import services as inference
 from apps.inference.models import Run, RunQuerySet
+from apps.inference.specs import Subject
 from apps.organizations import audit
 from apps.organizations.models import Membership, Organization, Workspace
 from apps.realtime import publish
@@ -53,8 +54,8 @@ def switch_workspace(*, workspace: Workspace, on: bool, by: User) -> None:
         target=workspace,
     )
     if not on:
-        here = [str(pk) for pk in workspace.notebooks.values_list("pk", flat=True)]
-        _stop(Run.objects.filter(subject_kind="notebook", subject_id__in=here), by)
+        ids = workspace.notebooks.values_list("pk", flat=True)
+        _stop(Run.objects.shown_to(*(Subject(kind="notebook", id=str(pk)) for pk in ids)), by)
     _tell_members(workspace.organization)
 
 

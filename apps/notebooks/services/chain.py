@@ -22,7 +22,7 @@ from apps.notebooks.chain.prompts import Standing, hash_of, step_of
 from apps.notebooks.chain.references import CellKey, Reference
 from apps.notebooks.chain.staleness import Plan, plan_cells, plan_update, texts_read
 from apps.notebooks.models import CellOutput, Notebook, Release
-from apps.notebooks.selectors import Access
+from apps.notebooks.selectors import Access, access_notebook
 from apps.notebooks.services import adoption
 from apps.organizations import audit
 from apps.organizations.policy import Level
@@ -124,20 +124,16 @@ def start_update(
     """
     ai.require(by, access.notebook)
     _refuse_trash(access.notebook)
-    subject = Subject(kind="notebook", id=str(access.notebook.pk))
+    subject = _subject(access.notebook)
     known = Run.objects.of(subject).filter(idempotency_key=idempotency_key).first()
     if known is not None:
         return known
     chain = chain_for(by, access.notebook)
     plan = chain.out_of_date() if cells is None else _chosen(chain, cells)
-    busy = set(
-        StepRun.objects.filter(run__in=Run.objects.of(subject).going_on()).values_list(
-            "key", flat=True
-        )
-    )
+    busy = _busy(plan)
     steps = [key for key in plan.steps if str(key) not in busy]
     if not steps:
-        going_on = Run.objects.of(subject).going_on().order_by("created_at").last()
+        going_on = Run.objects.going_on().shown_to(subject).order_by("created_at").last()
         if going_on is not None:
             return going_on
         raise NothingOutOfDate(_("Everything is up to date"))
@@ -153,6 +149,17 @@ def start_update(
     )
 
 
+def _busy(plan: Plan) -> set[str]:
+    """Return the cells of the plan that a run writes already, wherever it was started."""
+    keys = [str(key) for key in plan.steps]
+    going_on = Run.objects.going_on()
+    return set(StepRun.objects.filter(key__in=keys, run__in=going_on).values_list("key", flat=True))
+
+
+def _subject(notebook: Notebook) -> Subject:
+    return Subject(kind="notebook", id=str(notebook.pk))
+
+
 def _chosen(chain: Chain, cells: list[uuid.UUID]) -> Plan:
     wanted = {CellKey(notebook=chain.notebook.pk, cell=cell) for cell in cells}
     plan = plan_cells(chain.graph, hash_of=chain.hash_of, cells=wanted)
@@ -164,9 +171,8 @@ def _chosen(chain: Chain, cells: list[uuid.UUID]) -> Plan:
 
 
 def stop(*, access: Access, by: User) -> int:
-    """Stop every run of the notebook that goes on; return how many there were."""
-    subject = Subject(kind="notebook", id=str(access.notebook.pk))
-    going_on = list(Run.objects.of(subject).going_on())
+    """Stop every run that writes in the notebook, also from elsewhere; return how many there were."""
+    going_on = list(Run.objects.going_on().shown_to(_subject(access.notebook)))
     for run in going_on:
         inference.cancel_run(run=run, by=by)
     return len(going_on)
@@ -234,6 +240,21 @@ def dismiss(*, access: Access, by: User, output: uuid.UUID) -> CellOutput:
     projection.announce(access.notebook.pk)
     row.refresh_from_db()
     return row
+
+
+def may_go_on(run: Run) -> bool:
+    """Say whether whoever began the run may still write in every notebook that it writes."""
+    if run.actor is None or not run.actor.is_active:
+        return False
+    topics = {run.subject.topic, *run.steps.order_by().values_list("topic", flat=True).distinct()}
+    for topic in topics:
+        try:
+            access = access_notebook(run.actor, uuid.UUID(Subject.of_topic(topic).id))
+        except NotVisible:
+            return False
+        if not may_run(access, run.actor):
+            return False
+    return True
 
 
 def may_run(access: Access, user: User) -> bool:
