@@ -10,6 +10,7 @@ from threading import Condition
 from typing import Any
 
 from kombu.transport import memory
+from kombu.utils.scheduling import FairCycle
 
 LOOK_ANYWAY_S = 1.0  # for what rings no bell, such as a limit that was raised
 
@@ -36,40 +37,42 @@ class _Bell:
 _bell = _Bell()
 
 
-class Channel(memory.Channel):  # type: ignore[misc]  # kombu has no types
+class Channel(memory.Channel):
     """kombu's channel in memory, which tells of everything that lets a waiting reader go on."""
 
     def _put(self, *args: Any, **options: Any) -> None:
-        super()._put(*args, **options)
+        super()._put(*args, **options)  # type: ignore[no-untyped-call]
         _bell.ring()
 
     def _put_fanout(self, *args: Any, **options: Any) -> None:
-        super()._put_fanout(*args, **options)
+        super()._put_fanout(*args, **options)  # type: ignore[no-untyped-call]
         _bell.ring()
 
     def basic_ack(self, *args: Any, **options: Any) -> None:
         """Acknowledge; a reader who had as many as it may take can take another."""
-        super().basic_ack(*args, **options)
+        super().basic_ack(*args, **options)  # type: ignore[no-untyped-call]
         _bell.ring()
 
     def basic_reject(self, *args: Any, **options: Any) -> None:
         """Refuse, or give back."""
-        super().basic_reject(*args, **options)
+        super().basic_reject(*args, **options)  # type: ignore[no-untyped-call]
         _bell.ring()
 
 
-class Transport(memory.Transport):  # type: ignore[misc]  # kombu has no types
+class Transport(memory.Transport):
     """kombu's transport in memory, waiting for messages instead of polling."""
 
     Channel = Channel
 
-    def drain_events(self, _connection: object, timeout: float | None = None) -> None:
+    cycle: FairCycle  # over the channels, from the beginning on
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **_more: Any) -> None:
         """Deliver the next message; TimeoutError when none comes in time."""
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             rings = _bell.rings
             try:
-                self.cycle.get(self._deliver, timeout=timeout)
+                self.cycle.get(self._deliver, timeout=timeout)  # type: ignore[no-untyped-call]
             except Empty:
                 rest_s = LOOK_ANYWAY_S if until is None else until - time.monotonic()
                 if rest_s <= 0:
