@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "apps.realtime",
     "apps.catalog",
     "apps.inference",
+    "apps.learning",
     "apps.notebooks",
     "django.contrib.admin",
     "django.contrib.auth",
