@@ -20,6 +20,7 @@ from apps.notebooks.selectors import Access
 from apps.notebooks.services.chain import Chain, chain_for, may_run
 
 Status = CellOutput.Status
+WRITTEN_SHARE = 0.5  # of the longest text that a cell may get: models end before it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,7 @@ def _update(chain: Chain, plan: Plan) -> Update:
             break
         step = chain.step(key, plan.follows)
         written = sum(len(getattr(segment, "text", "")) for segment in step.segments)
-        new = step.params.max_new_tokens * step.params.variants
+        new = round(WRITTEN_SHARE * step.params.max_new_tokens) * step.params.variants
         one = catalog.estimate(deployment.variant, prompt_characters=written, new_tokens=new)
         seconds += one.seconds
         tokens += one.tokens

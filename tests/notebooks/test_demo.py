@@ -12,6 +12,8 @@ from django.core.management import call_command
 from apps.accounts.models import User
 from apps.notebooks import chain_page, document, history, selectors
 from apps.notebooks.models import Notebook
+from apps.notebooks.projection import project
+from apps.notebooks.services import demo_chain
 from apps.notebooks.services.demo import ACCOUNTS_FILE, seed_demo
 from apps.organizations.models import Division, Organization, Role, Workspace
 from apps.organizations.policy import Level, roles_in
@@ -90,7 +92,15 @@ def test_one_notebook_is_a_chain_of_four_texts_that_can_be_written_at_once(tmp_p
     state = chain_page.state_for(access, mara)
     assert [cell["problems"] for cell in state["cells"]] == [[]] * 5
     assert state["update"]["count"] == 4
-    assert access.notebook.title == "Finch One: from the brief to the texts"
+    assert access.notebook.title == "Finch Backpack: from brief to texts"
+
+
+def test_the_brief_reaches_the_model_line_by_line(tmp_path: Path) -> None:
+    seed_demo(tmp_path)
+    book = Notebook.objects.order_by("pk").last()
+    assert book is not None
+    brief = project(book.pk).cells[0]
+    assert brief.readable.splitlines() == list(demo_chain.BRIEF)
 
 
 def test_where_people_exist_nothing_is_added(tmp_path: Path) -> None:

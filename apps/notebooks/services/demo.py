@@ -118,7 +118,7 @@ def _notebooks(company: Company, users: dict[str, User]) -> None:
     chain = create_notebook(
         workspace=company.launches,
         by=mara,
-        title="Finch One: from the brief to the texts",
+        title="Finch Backpack: from brief to texts",
         content=document.encode(demo_chain.chain()),
     )
     share_with_person(notebook=chain, by=mara, person=tomas, level=Level.RUN)

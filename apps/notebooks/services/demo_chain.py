@@ -6,20 +6,26 @@ from typing import Any
 
 from apps.notebooks.document import Node
 
+CAREFUL = 1  # how adventurous
+
 INTRODUCTION = (
-    "Change a line of the brief, and the texts that read it are out of date: Update writes them anew, for "
-    "everybody who is looking. What you change by hand stays."
+    "Update, above, has a model write the four texts, for everybody who is looking. Then change a line of "
+    "the brief: what was made from it is out of date, and Update writes it anew. What you change by hand "
+    "stays."
 )
+# A backpack, because the model that comes along knows accessories better than coffee.
 BRIEF = (
-    "Product: Finch One; Category: housewares, espresso maker; Price: $149.00; Details: hand-pressed, "
-    "portable, no cable and no capsules, nine bar by hand, seven parts that can be mended; "
-    "For: travelers and small offices"
+    "Product: Finch Canvas Backpack",
+    "Category: accessories, backpack",
+    "Price: $129.00",
+    "Details: water-resistant, padded straps, roomy main compartment",
+    "For: commuters and weekend travelers",
 )
 
 
 def chain() -> Node:
     """Return the notebook's content; the cells' ids are new each time."""
-    ids = {name: str(uuid.uuid4()) for name in ("brief", "tag_line", "short", "post", "long")}
+    ids = {name: str(uuid.uuid4()) for name in ("brief", "tag_line", "short", "post", "newsletter")}
     return {
         "type": "doc",
         "content": [
@@ -27,12 +33,12 @@ def chain() -> Node:
             {
                 "type": "textCell",
                 "attrs": {"cellId": ids["brief"], "name": "brief"},
-                "content": [_paragraph(BRIEF)],
+                "content": [_paragraph(*BRIEF)],
             },
             _prompt(ids, "tag_line", "Write a tag line for", "brief", length="short"),
             _prompt(ids, "short", "Write a short description of", "brief", length="short"),
             _prompt(ids, "post", "Write a LinkedIn post about", "short"),
-            _prompt(ids, "long", "Write a long description of", "brief", length="long"),
+            _prompt(ids, "newsletter", "Write a newsletter text about", "brief", length="long"),
         ],
     }
 
@@ -40,13 +46,18 @@ def chain() -> Node:
 def _prompt(ids: dict[str, str], name: str, *asks: str, **params: Any) -> Node:
     """Return a cell that asks with these words for what the cell named last says."""
     *words, reads = asks
+    settings = {"adventurous": CAREFUL, **params}
     chip = {
         "type": "cellReference",
         "attrs": {"cellId": ids[reads], "mode": "live", "label": reads},
     }
     return {
         "type": "promptCell",
-        "attrs": {"cellId": ids[name], "name": name, "params": json.dumps(params)},
+        "attrs": {
+            "cellId": ids[name],
+            "name": name,
+            "params": json.dumps(settings),
+        },
         "content": [
             {"type": "cellInstruction", "content": [_text(f"{' '.join(words)} "), chip]},
             {"type": "cellResult", "content": [{"type": "paragraph"}]},
@@ -54,8 +65,11 @@ def _prompt(ids: dict[str, str], name: str, *asks: str, **params: Any) -> Node:
     }
 
 
-def _paragraph(text: str) -> Node:
-    return {"type": "paragraph", "content": [_text(text)]}
+def _paragraph(*lines: str) -> Node:
+    content: list[Node] = []
+    for line in lines:
+        content += [_text(line), {"type": "hardBreak"}]
+    return {"type": "paragraph", "content": content[:-1]}
 
 
 def _text(words: str) -> Node:

@@ -10,6 +10,7 @@ import { asName, parameterForm, parameters } from "./fields.js";
 import { arriving, failure, fan, problems, proposal } from "./results.js";
 
 const OPEN = new Set(["queued", "running", "streaming", "succeeded"]); // the last one is on its way into the text
+const TOLD = new Set(["none", "stale", "next", "writing", "failed", "broken"]); // states that the head says in words
 
 export class CellView {
   #onChange = () => this.draw();
@@ -107,16 +108,15 @@ export class CellView {
       "aria-haspopup": "menu",
       "aria-expanded": "false",
     });
-    if (this.isPrompt) this.tools.append(this.runButton);
+    const back = () => this.store.back(this.id);
+    this.backButton = iconButton("undo-2", say("chain_back"), back, { hidden: true });
+    if (this.isPrompt) this.tools.append(this.backButton, this.runButton);
     this.tools.append(this.moreButton);
   }
 
   #openMenu() {
     const cell = this.store.cell(this.id);
     const entries = [];
-    if (this.isPrompt && this.store.ai) {
-      if (cell?.can_go_back) entries.push(entry("undo-2", say("chain_back"), () => this.store.back(this.id)));
-    }
     if (this.store.mayEdit && this.store.ai) {
       const words = cell?.release
         ? say(cell.release_is_current ? "chain_release_current" : "chain_release_again", {
@@ -166,6 +166,7 @@ export class CellView {
     this.name.readOnly = !editable;
     this.moreButton.hidden = !editable;
     this.runButton.hidden = !(this.store.mayRun && cell?.state !== "broken" && !OPEN.has(writing?.status));
+    this.backButton.hidden = !(this.store.ai && this.store.mayEdit && cell?.can_go_back);
     this.dom.dataset.state = state;
     this.dot.setAttribute("aria-label", say(`chain_state_${state}`));
     this.dot.title = say(`chain_state_${state}`);
@@ -183,16 +184,17 @@ export class CellView {
   #headWords(cell, state) {
     const shown = cell && cell.name !== this.node.attrs.name ? `{{${cell.name}}}` : "";
     const released = cell?.release ? say("chain_released_short", { number: cell.release }) : "";
-    const words = ["stale", "next", "writing", "failed", "broken"].includes(state)
-      ? say(`chain_state_${state}`)
-      : "";
-    return [shown, words, released].filter(Boolean).join(" · ");
+    const words = TOLD.has(state) ? say(`chain_state_${state}`) : "";
+    const count = this.store.ai && state !== "writing" ? cell?.waiting?.length : 0;
+    const waits = count ? say("chain_waits", { count }) : "";
+    return [shown, words, waits, released].filter(Boolean).join(" · ");
   }
 
   #drawFoot(cell, writing) {
     const waiting = this.store.ai ? (cell?.waiting ?? []) : [];
-    const open = writing && OPEN.has(writing.status) ? writing : null;
     const isEmpty = !this.node.lastChild?.textContent;
+    const isOpen = writing && OPEN.has(writing.status) && (isEmpty || writing.texts.some(Boolean));
+    const open = isOpen ? writing : null; // until the first word comes, the text that stands is all there is
     const rights = [this.store.mayEdit, this.store.mayRun];
     const drawn = JSON.stringify([cell?.problems, writing, waiting, isEmpty, rights]);
     if (drawn === this.#drawn) return;
@@ -200,13 +202,23 @@ export class CellView {
     const parts = [];
     if (cell?.problems?.length) parts.push(problems(cell.problems));
     if (writing?.status === "failed") parts.push(failure(writing.error, this.#does()));
-    if (open) parts.push(arriving(open));
+    const writesOver = this.#writesOver(open, cell);
+    if (open) parts.push(arriving(open, { beside: !isEmpty && !writesOver }));
     else if (waiting.length > 1) parts.push(fan(waiting, this.#does()));
     else if (waiting.length) parts.push(proposal(waiting[0], this.#does()));
-    this.foot.replaceChildren(...parts);
     const hasNew = open || waiting.length;
-    const hidden = hasNew && (isEmpty || this.#writesOver(open, cell));
-    this.dom.classList.toggle("cell-writes-over", Boolean(hidden));
+    this.#hideText(Boolean(hasNew && (isEmpty || writesOver)), Boolean(writesOver));
+    this.foot.replaceChildren(...parts);
+  }
+
+  /** Hide the text under what comes in its place; the words that arrive have its room, so that nothing jumps. */
+  #hideText(hidden, keepRoom) {
+    const { classList, style } = this.dom;
+    if (hidden === classList.contains("cell-writes-over")) return;
+    const room = hidden && keepRoom ? this.contentDOM.lastElementChild?.offsetHeight : 0;
+    if (room) style.setProperty("--cell-room", `${room}px`);
+    else style.removeProperty("--cell-room");
+    classList.toggle("cell-writes-over", hidden);
   }
 
   /** Whether what is being written will stand in place of the text: nobody has touched that. */

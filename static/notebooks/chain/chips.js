@@ -15,22 +15,9 @@ export class ChipView {
       class: "cell-reference",
       contenteditable: "false",
       role: "note",
-      tabindex: -1,
     });
-    const show = () => {
-      this.#timer = setTimeout(() => this.card().show(this.dom, this.node.attrs), HOVER_MS);
-    };
-    const hide = () => {
-      clearTimeout(this.#timer);
-      this.card().hide();
-    };
-    for (const [event, listener] of Object.entries({
-      mouseenter: show,
-      mouseleave: hide,
-      focus: show,
-      blur: hide,
-    }))
-      this.dom.addEventListener(event, listener);
+    this.dom.addEventListener("mouseenter", () => this.#show());
+    this.dom.addEventListener("mouseleave", () => this.#hide());
     store.addEventListener("change", this.#onChange);
     this.draw();
   }
@@ -45,6 +32,27 @@ export class ChipView {
   destroy() {
     clearTimeout(this.#timer);
     this.store.removeEventListener("change", this.#onChange);
+    this.card().hide();
+  }
+
+  /** Reached by an arrow key, a click or a finger. */
+  selectNode() {
+    this.dom.classList.add("ProseMirror-selectednode");
+    this.#show();
+  }
+
+  deselectNode() {
+    this.dom.classList.remove("ProseMirror-selectednode");
+    this.#hide();
+  }
+
+  #show() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.card().show(this.dom, this.node.attrs), HOVER_MS);
+  }
+
+  #hide() {
+    clearTimeout(this.#timer);
     this.card().hide();
   }
 

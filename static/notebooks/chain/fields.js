@@ -43,6 +43,27 @@ function labelled(words, field) {
   return element("label", { class: "cell-field" }, element("span", {}, words), field);
 }
 
+/** Return a slider whose place is said in words. */
+function daring(value, change) {
+  const words = element("small", { class: "cell-daring", "aria-hidden": "true" });
+  const slider = element("input", {
+    type: "range",
+    class: "cell-range",
+    min: 0,
+    max: DARING,
+    step: 1,
+    value,
+  });
+  const tell = () => {
+    words.textContent = say(`chain_adventurous_${slider.value}`);
+    slider.setAttribute("aria-valuetext", words.textContent);
+  };
+  slider.addEventListener("input", tell);
+  slider.addEventListener("change", () => change(Number(slider.value)));
+  tell();
+  return element("span", { class: "cell-slider" }, slider, words);
+}
+
 /** Return the form of a cell's parameters; `change` gets all of them after every choice. */
 export function parameterForm(values, change) {
   const now = { ...values };
@@ -58,16 +79,6 @@ export function parameterForm(values, change) {
     { class: "control", on: { change: ({ target }) => set("length", target.value) } },
     ...options,
   );
-  const number = (name, min, max) =>
-    element("input", {
-      type: "range",
-      class: "cell-range",
-      min,
-      max,
-      step: 1,
-      value: now[name],
-      on: { change: ({ target }) => set(name, Number(target.value)) },
-    });
   const count = Array.from({ length: VARIANTS }, (_, index) =>
     element("option", { value: index + 1, selected: index + 1 === now.variants }, String(index + 1)),
   );
@@ -80,7 +91,10 @@ export function parameterForm(values, change) {
     "div",
     { class: "cell-fields" },
     labelled(say("chain_length"), length),
-    labelled(say("chain_adventurous"), number("adventurous", 0, DARING)),
+    labelled(
+      say("chain_adventurous"),
+      daring(now.adventurous, (value) => set("adventurous", value)),
+    ),
     labelled(say("chain_variants"), variants),
   );
 }

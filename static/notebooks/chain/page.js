@@ -7,12 +7,14 @@ const ORIGINS = "notebook-origins";
 export class ChainPage {
   #stop = new AbortController();
   #drawn = "";
+  #wrote = false;
 
   constructor({ store, url, root, editor, goTo }) {
     Object.assign(this, { store, url, root, editor, goTo });
     const { signal } = this.#stop;
     this.button = document.querySelector("[data-chain-update]");
     this.sheet = document.getElementById("chain-sheet");
+    this.said = document.querySelector("[data-chain-said]");
     this.draws = [...document.querySelectorAll("[data-chain-draw]")];
     this.origins = [...document.querySelectorAll("[data-chain-origins]")];
     this.button.addEventListener("click", () => this.#press(), { signal });
@@ -102,15 +104,26 @@ export class ChainPage {
     button.hidden = !(store.mayRun && hasPrompts && (writing || count));
     const words = writing ? this.#writingWords() : say("chain_update", { count });
     const shown = writing ? "square" : "sparkles";
-    const told = JSON.stringify([words, shown]);
+    const about = { seconds: Math.max(1, Math.round(seconds)) };
+    const takes = writing ? "" : say("chain_takes", about);
+    const told = JSON.stringify([words, shown, takes]);
     if (told !== button.dataset.told) {
       button.dataset.told = told;
-      button.replaceChildren(icon(shown, "icon-sm"), element("span", {}, words));
+      const more = element("small", { class: "update-takes", "aria-hidden": "true" }, takes);
+      button.replaceChildren(icon(shown, "icon-sm"), element("span", {}, words), more);
     }
-    const estimate = say("chain_estimate", { seconds: Math.max(1, Math.round(seconds)) });
+    const estimate = say("chain_estimate", about);
     const more = elsewhere ? ` ${say("chain_elsewhere", { count: elsewhere })}` : "";
     button.title = writing ? say("chain_stop_hint") : estimate + more;
     button.classList.toggle("btn-primary", !writing);
+    this.#tell(writing);
+  }
+
+  /** Say to those who listen that writing began and ended, whoever pressed the button. */
+  #tell(writing) {
+    if (writing === this.#wrote) return;
+    if (this.store.known) this.said.textContent = say(writing ? "chain_began" : "chain_ended");
+    this.#wrote = writing;
   }
 
   #writingWords() {

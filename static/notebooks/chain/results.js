@@ -2,6 +2,8 @@
 import { element, icon } from "../editor/elements.js";
 import { say } from "../editor/words.js";
 
+const KEPT_SHARE = 0.3; // of a new version: with less in common a word diff is two texts shuffled
+
 function button(shown, words, press, more = "") {
   const on = { click: press };
   return element(
@@ -12,29 +14,35 @@ function button(shown, words, press, more = "") {
   );
 }
 
+function note(words) {
+  return element("p", { class: "cell-note" }, icon("sparkles", "icon-sm"), words);
+}
+
 function paragraphs(text) {
   const lines = text.split("\n").filter((line) => line.trim());
   return lines.map((line) => element("p", {}, line));
 }
 
-/** Return the words that are arriving, one block for each variant. */
-export function arriving({ status, texts }) {
+/** Return the paragraphs of a text that grows, looking as they will when they stand in the document. */
+function growing(text) {
+  if (!text) return [element("p", { class: "cell-waits" }, say("chain_begins"))];
+  const lines = text.split("\n").filter((line) => line.trim());
+  const words = lines.map((line) => element("p", {}, element("span", { class: "output" }, line)));
+  words.at(-1)?.append(element("span", { class: "cell-pulse", "aria-hidden": "true" }));
+  return words;
+}
+
+/** Return the words that are arriving, one block for each variant; `beside` a text that stays. */
+export function arriving({ texts }, { beside = false } = {}) {
   const many = texts.length > 1;
-  const waits = status === "queued" || status === "running";
   const blocks = texts.map((text, index) => {
     const title = many ? [element("h4", {}, say("chain_variant", { number: index + 1 }))] : [];
-    const pulse = element("span", { class: "cell-pulse", "aria-hidden": "true" });
-    const words = text ? paragraphs(text) : [element("p", { class: "cell-waits" }, say("chain_begins"))];
-    words.at(-1).append(pulse);
-    return element("div", { class: many ? "cell-card" : "cell-arriving" }, ...title, ...words);
+    return element("div", { class: many ? "cell-card" : "cell-arriving" }, ...title, ...growing(text));
   });
-  const shown = {
-    class: many ? "cell-fan" : "cell-overlay",
-    "aria-live": "off",
-    "data-waits": waits,
-    "data-count": texts.length,
-  };
-  return element("div", shown, ...blocks);
+  const shown = { class: many ? "cell-fan" : "cell-overlay", "aria-live": "off", "data-count": texts.length };
+  const words = element("div", shown, ...blocks);
+  if (many || !beside) return words;
+  return element("div", { class: "cell-proposal" }, note(say("chain_proposal_arrives")), words);
 }
 
 /** Return the variants side by side: arrow keys go along, Enter adopts. */
@@ -80,6 +88,12 @@ export function fan(waiting, { mayEdit, isEmpty, adopt, dismiss }) {
   return element("div", { class: "cell-choice" }, element("p", {}, say("chain_choose")), list, ...foot);
 }
 
+/** Whether so little stays that the two texts read better one after the other. */
+function isAnew(changes) {
+  const size = (wanted) => changes.reduce((sum, [kind, piece]) => sum + (wanted(kind) ? piece.length : 0), 0);
+  return size((kind) => kind === "same") < KEPT_SHARE * size((kind) => kind !== "gone");
+}
+
 /** Return a proposal beside the text that people wrote: what would go, what would come. */
 export function proposal({ output, changes, text }, { mayEdit, adopt, dismiss }) {
   const tags = { same: "span", gone: "del", new: "ins" };
@@ -93,8 +107,8 @@ export function proposal({ output, changes, text }, { mayEdit, adopt, dismiss })
   return element(
     "div",
     { class: "cell-proposal", role: "group", "aria-label": say("chain_proposal") },
-    element("p", { class: "cell-note" }, icon("sparkles", "icon-sm"), say("chain_proposal")),
-    element("div", { class: "cell-diff" }, ...words),
+    note(say("chain_proposal")),
+    element("div", { class: "cell-diff", "data-anew": isAnew(changes) }, ...words),
     ...(mayEdit ? [element("div", { class: "cell-buttons" }, ...buttons)] : []),
   );
 }

@@ -145,6 +145,7 @@ class NotebookEditor extends HTMLElement {
       const chain = this.editor.chain();
       if (!isOpen) chain.insertContentAt(doc.content.size, { type: "paragraph" });
       chain.focus("end").run();
+      this.editor.view.focus(); // the command waits for a frame, and a quick first key would be lost
     };
     foot.addEventListener("click", press, { signal: this.#stop.signal });
   }
