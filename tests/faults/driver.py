@@ -29,7 +29,7 @@ def begin(number: int) -> Any:
     steps = [
         spec("a", params=Params(seed=1, max_new_tokens=30)),
         spec("b", "a", params=Params(seed=2, max_new_tokens=30, variants=2)),
-        spec("c", "b", params=Params(seed=3, max_new_tokens=30, max_chars=120)),
+        spec("c", "b", params=Params(seed=3, max_new_tokens=30, max_chars=80)),
     ]
     organization = Organization.objects.get(slug="alder")
     return str(start(organization, steps, key=f"run-{number}", subject=str(number)).pk)

@@ -11,14 +11,14 @@ from tests.faults.arming import Armed
 
 INSTALLED_APPS += ["tests.faults.witness"]
 INFERENCE_ENGINE = "apps.inference.host.scripted_engine"
-INFERENCE_SCRIPT = {"words": 30, "delay_s": 0.005}
+INFERENCE_SCRIPT = {"words": 16, "delay_s": 0.004}
 INFERENCE_TEMPO = {
     "lease_s": 1.5,
     "heartbeat_s": 0.3,
-    "checkpoint_s": 0.03,
+    "checkpoint_s": 0.02,
     "flush_s": 0.02,
-    "wake_again_s": 0.5,
+    "wake_again_s": 0.2,
 }
 INFERENCE_RUNS_PER_ORGANIZATION = 1000
 INFERENCE_FAULTPOINT = Armed(DATA_DIR / "armed")
-CELERY_BEAT_SCHEDULE["inference.reconcile"]["schedule"] = 0.4
+CELERY_BEAT_SCHEDULE["inference.reconcile"]["schedule"] = 0.2

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import redis as redis_client
 from apps.inference.faults import POINTS
 from tests import servers
 from tests.faults.arming import Armed
+from tests.faults.nursery import Forked, Nursery
 
 SETTINGS = "tests.faults.settings"
 END_S = 40.0  # for a run that is interrupted once; the lease in these tests is 1.5 s
@@ -52,7 +54,7 @@ class Driver:
             if state["status"] not in {"queued", "running"} and is_told:
                 return state
             assert time.monotonic() < deadline, f"the run does not end: {state}"
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def close(self) -> None:
         """End the process."""
@@ -63,7 +65,7 @@ class Driver:
 class Keeper(threading.Thread):
     """Starts a process again whenever it has died, as a service manager does."""
 
-    def __init__(self, child: servers.Child) -> None:
+    def __init__(self, child: Forked) -> None:
         super().__init__(daemon=True)
         self.child = child
         self.deaths = 0
@@ -71,10 +73,10 @@ class Keeper(threading.Thread):
         child.start()
 
     def run(self) -> None:
-        while not self._ended.wait(0.05):
+        while not self._ended.wait(0.02):
             if not self.child.is_running:
                 self.deaths += 1
-                servers.Child.start(self.child)
+                self.child.start()
 
     def end(self) -> None:
         self._ended.set()
@@ -110,7 +112,7 @@ class Place:
         run = str(self.driver.ask("begin_long", number=self._number))
         servers.wait_until(lambda: bool(self.driver.ask("state", run=run)["texts"]), "words")
         held_by = keeper.child.pid
-        keeper.child.process.terminate()
+        keeper.child.signal(signal.SIGTERM)
         servers.wait_until(lambda: keeper.child.pid != held_by, "its end", 15)
         state = self.driver.ask("state", run=run)
         assert {deaths for _status, _attempt, deaths, _error in state["steps"]} == {0}
@@ -143,9 +145,10 @@ def production() -> Iterator[tuple[Place, servers.Redis]]:
             LOG_LEVEL="ERROR",
         )
         migrate(env)
+        nursery = Nursery(env)
         driver = Driver(env)
         driver.ask("prepare")
-        keepers = [Keeper(worker(folder, env, number)) for number in range(2)]
+        keepers = [Keeper(worker(nursery, folder, number)) for number in range(2)]
         for keeper in keepers:
             keeper.start()
         try:
@@ -154,6 +157,7 @@ def production() -> Iterator[tuple[Place, servers.Redis]]:
             for keeper in keepers:
                 keeper.end()
             driver.close()
+            nursery.close()
 
 
 def migrate(env: dict[str, str]) -> None:
@@ -161,11 +165,11 @@ def migrate(env: dict[str, str]) -> None:
     subprocess.run(command, cwd=servers.ROOT, env=env, check=True)
 
 
-def worker(folder: Path, env: dict[str, str], number: int) -> servers.Child:
+def worker(nursery: Nursery, folder: Path, number: int) -> Forked:
     celery = [sys.executable, "-m", "celery", "-A", "inferencecloud", "worker", "--beat"]
     flags = ["--pool", "threads", "--concurrency", "3", "--loglevel", "warning"]
     schedule = ["--schedule", str(folder / f"beat{number}"), "--hostname", f"w{number}@here"]
-    return servers.Child([*celery, *flags, *schedule], log=folder / f"worker{number}.log", env=env)
+    return Forked(nursery, [*celery, *flags, *schedule], log=folder / f"worker{number}.log")
 
 
 @contextmanager
@@ -175,15 +179,18 @@ def embedded() -> Iterator[Place]:
         data = folder / "data"
         web = servers.embedded(data, DJANGO_SETTINGS_MODULE=SETTINGS, DEMO="false")
         assert web.env is not None
-        keeper = Keeper(web)
+        migrate(web.env)
+        nursery = Nursery(web.env)
         driver = Driver(web.env)
         driver.ask("prepare")
+        keeper = Keeper(Forked(nursery, web.command, log=web.log))
         keeper.start()
         try:
             yield Place(driver, Armed(data / "armed"), [keeper])
         finally:
             keeper.end()
             driver.close()
+            nursery.close()
 
 
 SOME = ("after_claim", "after_checkpoint", "inside_commit", "before_delivery")
