@@ -8,13 +8,13 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.catalog import selectors as catalog
+from apps.core.words import Change, word_diff
 from apps.inference import selectors as inference
 from apps.inference.specs import Subject
 from apps.notebooks import ai
 from apps.notebooks.chain.graph import BrokenReference
 from apps.notebooks.chain.references import CellKey
 from apps.notebooks.chain.staleness import Plan
-from apps.notebooks.chain.words import Change, word_diff
 from apps.notebooks.models import CellOutput, Notebook, Release
 from apps.notebooks.selectors import Access
 from apps.notebooks.services.chain import Chain, chain_for, may_run

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.notebooks.chain.words import WORD_LIMIT, word_diff
+from apps.core.words import WORD_LIMIT, word_diff
 
 
 def joined(pieces, without):
