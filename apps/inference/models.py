@@ -250,6 +250,7 @@ class Output(models.Model):
     first_token_s = models.FloatField(null=True)
     total_s = models.FloatField()
     created_at = models.DateTimeField(default=timezone.now)
+    erased_at = models.DateTimeField(null=True, blank=True)  # then the text is empty
 
     class Meta:
         constraints = [

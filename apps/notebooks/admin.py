@@ -16,6 +16,7 @@ from apps.notebooks.models import (
     Cell,
     CellOutput,
     Contribution,
+    DocAuthor,
     DocSnapshot,
     Document,
     DocUpdate,
@@ -167,3 +168,11 @@ class ReleaseAdmin(WithoutContentAdmin):
     list_display = ["notebook", "name", "number", "released_by", "released_at"]
     search_fields = ["notebook__title", "name"]
     list_select_related = ["notebook", "released_by"]
+
+
+@admin.register(DocAuthor)
+class DocAuthorAdmin(WithoutContentAdmin):
+    """Whose browser wrote under which id."""
+
+    list_display = ["document", "client", "user"]
+    list_select_related = ["document", "user"]

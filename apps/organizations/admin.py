@@ -32,6 +32,7 @@ from apps.organizations.models import (
     Invitation,
     Membership,
     Organization,
+    Retention,
     Workspace,
 )
 from apps.organizations.services import access
@@ -244,6 +245,13 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
     list_display = ["action_time", "user", "content_type", "object_repr", "action_flag"]
     list_filter = ["content_type", "action_flag"]
+
+
+@admin.register(Retention)
+class RetentionAdmin(ReadOnlyAdmin):
+    """How long organizations keep things: for their own admins to say."""
+
+    list_display = ["organization", "trash_days", "output_days", "run_days", "audit_days"]
 
 
 def _audit(*others: type[models.Model]) -> None:

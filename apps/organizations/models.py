@@ -242,6 +242,35 @@ class Invitation(models.Model):
         return not self.accepted_at and not self.withdrawn_at and self.expires_at > timezone.now()
 
 
+class Retention(models.Model):
+    """For how many days an organization keeps what nobody may need any more; empty: for good."""
+
+    organization = models.OneToOneField(
+        Organization, models.CASCADE, primary_key=True, related_name="retention"
+    )
+    trash_days = models.PositiveIntegerField(_("notebooks in the trash"), null=True, default=90)
+    output_days = models.PositiveIntegerField(
+        _("texts of models that nobody took"), null=True, default=365
+    )
+    run_days = models.PositiveIntegerField(_("details of runs"), null=True, default=365)
+    audit_days = models.PositiveIntegerField(_("audit log"), null=True, default=None)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(trash_days__gte=7) | Q(trash_days__isnull=True),
+                name="retention_of_trash",
+            ),
+            models.CheckConstraint(
+                condition=Q(audit_days__gte=90) | Q(audit_days__isnull=True),
+                name="retention_of_audit",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"retention of {self.organization_id}"
+
+
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
     """Filters on the audit log; its order is newest first."""
 

@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "apps.inference",
     "apps.learning",
     "apps.notebooks",
+    "apps.operations",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -112,6 +113,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32000;"
+            "PRAGMA secure_delete=ON;"  # what is erased is overwritten, not only forgotten
         ),
     }
 else:

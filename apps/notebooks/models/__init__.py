@@ -1,7 +1,13 @@
 """Every model of the app, by what it is about."""
 
 from apps.notebooks.models.chain import Cell, CellOutput, Edge, Release
-from apps.notebooks.models.documents import SCHEMA_VERSION, DocSnapshot, Document, DocUpdate
+from apps.notebooks.models.documents import (
+    SCHEMA_VERSION,
+    DocAuthor,
+    DocSnapshot,
+    Document,
+    DocUpdate,
+)
 from apps.notebooks.models.notebooks import Contribution, Image, Notebook, Visit
 from apps.notebooks.models.sharing import ShareGrant
 
@@ -10,6 +16,7 @@ __all__ = [
     "Cell",
     "CellOutput",
     "Contribution",
+    "DocAuthor",
     "DocSnapshot",
     "DocUpdate",
     "Document",

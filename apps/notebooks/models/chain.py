@@ -100,7 +100,7 @@ class CellOutput(models.Model):
 
 
 class Release(models.Model):
-    """A version of a cell's text that an editor offers to other divisions. Never changed."""
+    """A version of a cell's text that an editor offers to other divisions. Never changed, but erased."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     notebook = models.ForeignKey(Notebook, models.CASCADE, related_name="releases")
@@ -113,6 +113,7 @@ class Release(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
     released_at = models.DateTimeField(default=timezone.now)
+    erased_at = models.DateTimeField(null=True, blank=True)  # then the text is empty
 
     class Meta:
         ordering = ["-number"]

@@ -28,6 +28,9 @@ class Document(models.Model):
     schema_version = models.PositiveIntegerField(default=SCHEMA_VERSION)
     last_seq = models.PositiveBigIntegerField(default=0)
     chain_seq = models.PositiveBigIntegerField(default=0)  # what the rows of Cell were read from
+    # When the epoch began because something was erased: a copy of the one before has the same letters
+    # by the same ids, those erased among them. Empty when history was replaced by another.
+    redacted_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"document of {self.notebook_id} at {self.last_seq}"
@@ -73,3 +76,20 @@ class DocSnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"snapshot of {self.document_id} up to {self.upto_seq}"
+
+
+class DocAuthor(models.Model):
+    """Whose browser wrote under an id of Yjs (`client`): what compaction would forget about updates."""
+
+    id = models.BigAutoField(primary_key=True)
+    document = models.ForeignKey(Document, models.CASCADE, related_name="authors")
+    client = models.BigIntegerField()
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["document", "client"], name="doc_author_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} wrote as {self.client} in {self.document_id}"
