@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from apps.catalog.admin import ReadOnly
-from apps.learning.models import Consent, EditRecord, Feedback, RecordEditor
+from apps.learning.models import Consent, EditRecord, Feedback, PromptWriter, RecordEditor
 
 
 @admin.register(Feedback)
@@ -24,6 +24,13 @@ class EditRecordAdmin(ReadOnly):
 @admin.register(RecordEditor)
 class RecordEditorAdmin(ReadOnly):
     """Who wrote."""
+
+    list_display = ["record", "user"]
+
+
+@admin.register(PromptWriter)
+class PromptWriterAdmin(ReadOnly):
+    """Whose words the model was given."""
 
     list_display = ["record", "user"]
 

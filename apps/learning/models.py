@@ -131,7 +131,7 @@ class EditRecord(models.Model):
                 condition=Q(kept_chars__lte=models.F("output_chars")), name="edit_record_kept"
             ),
             models.UniqueConstraint(
-                fields=["output", "cell_id", "settle", "final_sha256"], name="edit_record_once"
+                fields=["output", "cell_id", "settle", "document_seq"], name="edit_record_once"
             ),
         ]
         indexes = [
@@ -163,6 +163,22 @@ class RecordEditor(models.Model):
         return f"{self.user_id} in {self.record_id}"
 
 
+class PromptWriter(models.Model):
+    """That words of a person stood in what the model was asked: an instruction, or a text it read."""
+
+    id = models.BigAutoField(primary_key=True)
+    record = models.ForeignKey(EditRecord, models.CASCADE, related_name="prompt_writers")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["record", "user"], name="prompt_writer_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} before {self.record_id}"
+
+
 class Consent(models.Model):
     """That a person or those who manage a notebook said: do not learn from this. Withdrawn, not deleted."""
 
@@ -173,7 +189,10 @@ class Consent(models.Model):
         NOTEBOOK = "notebook", _("A notebook")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    organization = models.ForeignKey(Organization, models.CASCADE, related_name="consents")
+    # Nothing for a person's own: it holds wherever they write.
+    organization = models.ForeignKey(
+        Organization, models.CASCADE, null=True, blank=True, related_name="consents"
+    )
     subject_kind = models.CharField(max_length=10, choices=Subject.choices)
     subject_id = models.UUIDField()
     denied_by = models.ForeignKey(
@@ -191,7 +210,7 @@ class Consent(models.Model):
                 condition=Q(subject_kind__in=["user", "notebook"]), name="consent_subject_known"
             ),
             models.UniqueConstraint(
-                fields=["organization", "subject_kind", "subject_id"],
+                fields=["subject_kind", "subject_id"],
                 condition=Q(withdrawn_at__isnull=True),
                 name="consent_denied_once",
             ),
