@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -16,6 +17,8 @@ from apps.inference.models import Output
 from apps.learning.models import Consent, EditRecord, Feedback, PromptWriter, RecordEditor
 
 BATCH = 500  # ids in one query
+
+Value = TypeVar("Value")
 
 
 class Refusal(StrEnum):
@@ -195,7 +198,7 @@ def _load(field: str, values: Collection[object]) -> list[_Made]:
     ]
 
 
-def _batches(values: Iterable[object]) -> Iterable[list[object]]:
+def _batches(values: Iterable[Value]) -> Iterable[list[Value]]:
     listed = list(values)
     return (listed[at : at + BATCH] for at in range(0, len(listed), BATCH))
 
