@@ -15,6 +15,7 @@ from typing import Any
 from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
 from apps.core.errors import DomainError
+from apps.notebooks import crdt
 
 FRAGMENT = "document"
 Node = dict[str, Any]  # ProseMirror JSON: {"type", "attrs"?, "content"?, "marks"?, "text"?}
@@ -78,13 +79,11 @@ def copy(state: bytes, *, sources: dict[str, str]) -> bytes:
 
 
 def _load(state: bytes) -> Doc:
-    doc: Doc = Doc()
     try:
-        doc.apply_update(state)
-    except ValueError as refusal:
+        return crdt.loaded(state)
+    except crdt.BadUpdate as refusal:
         message = f"wanted a Yjs update, got {len(state)} bytes that are none"
         raise UnreadableDocument(message) from refusal
-    return doc
 
 
 def _elements(parent: XmlFragment | XmlElement, tag: str) -> Iterable[XmlElement]:

@@ -26,10 +26,18 @@ def take(head: Head) -> crdt.Mirror:
         return _made(head)
     if mirror.seq < head.last_seq:  # another process wrote
         later = history.read_later(head.pk, since=mirror.seq)
-        for update in later.updates:
-            mirror.apply(update)
+        try:
+            for update in later.updates:
+                mirror.apply(update)
+        except crdt.BadUpdate:  # together with what waited here
+            return _made(head)
         mirror.seq = later.seq
     return mirror
+
+
+def stored(head: Head) -> bytes:
+    """Return all stored updates as one."""
+    return history.whole(Document.objects.get(pk=head.pk)).updates[0]
 
 
 def put_back(notebook_id: uuid.UUID, mirror: crdt.Mirror) -> None:
@@ -48,5 +56,4 @@ def forget_all() -> None:
 
 
 def _made(head: Head) -> crdt.Mirror:
-    state = history.whole(Document.objects.get(pk=head.pk))
-    return crdt.Mirror(epoch=head.epoch, seq=state.seq, state=state.updates[0])
+    return crdt.Mirror(epoch=head.epoch, seq=head.last_seq, state=stored(head))

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pycrdt import Doc, Map, XmlElement, XmlFragment
+from pycrdt import Map, XmlElement, XmlFragment
 
 from apps.inference.specs import normal
+from apps.notebooks import crdt
 from apps.notebooks.chain.graph import CellSpec
 from apps.notebooks.chain.references import CellKey, Part, Reference, split
 from apps.notebooks.document import FRAGMENT, Node, plain_text, write_nodes
@@ -177,8 +178,7 @@ def replace_result(
         content: blocks; an empty list leaves one empty paragraph.
         of: the model's text that all of the content is, to be known for good.
     """
-    doc: Doc = Doc()
-    doc.apply_update(state)
+    doc = crdt.loaded(state)
     before = doc.get_state()
     element = _find(doc.get(FRAGMENT, type=XmlFragment), cell)
     result = _result_of(element) if element is not None else None
@@ -234,7 +234,7 @@ def _uuid(value: object) -> UUID | None:
 def _json_object(written: object) -> dict[str, Any]:
     try:
         value = json.loads(str(written))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -24,7 +24,7 @@ class UnreadableCopy(DomainError):
 def fork_notebook(*, notebook: Notebook, by: User, content: bytes) -> Notebook:
     """Return a private notebook of the person's, in the same workspace, with this content."""
     try:
-        state = crdt.squash(crdt.clean(content))
+        state = crdt.squash(crdt.shallow(crdt.clean(content)))
     except crdt.BadUpdate as error:
         raise UnreadableCopy(_("This copy could not be read, so nothing was saved.")) from error
     return _kept(state, notebook=notebook, by=by)

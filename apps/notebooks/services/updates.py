@@ -163,17 +163,23 @@ class _Appending:
         return None
 
     def _try(self, payload: bytes, *, resent: bool) -> bool:
-        """Apply to the mirror and say whether the update is worth a row; BadUpdate rebuilds it."""
+        """Apply to the mirror and say whether the update is worth a row; BadUpdate when it is at fault."""
         try:
             if resent:
                 return self.mirror.apply_news(payload)
             self.mirror.apply(payload)
-        except crdt.BadUpdate:
-            self.mirror = mirrors.take(self._head)
-            for row in self.rows:
-                self.mirror.apply(row.payload)
-            raise
+        except crdt.BadUpdate as refusal:
+            before = crdt.merge([mirrors.stored(self._head), *(row.payload for row in self.rows)])
+            self.mirror = self._mirror_of(before)
+            if isinstance(refusal, crdt.TooDeep):
+                raise
+            crdt.refuse_fault(payload, before=before)
+            # What somebody else has left waiting for it is at fault; Yjs drops that, and so do we.
+            self.mirror = self._mirror_of(crdt.merge([before, payload]))
         return payload != crdt.EMPTY
+
+    def _mirror_of(self, state: bytes) -> crdt.Mirror:
+        return crdt.Mirror(epoch=self._head.epoch, seq=self._head.last_seq, state=state)
 
 
 async def tell_the_others(notebook_id: uuid.UUID, batch: Batch, *, sender: str) -> None:
