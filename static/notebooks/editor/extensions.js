@@ -14,8 +14,11 @@ import { DistinctNodes } from "./distinctNodes.js";
 import { BlockHandle } from "./handle.js";
 import { Placeholders } from "./placeholders.js";
 import { Slash } from "./slash.js";
+import { Undo } from "./undo.js";
 import { Uploading } from "./uploads.js";
 import { say } from "./words.js";
+
+const CONTENT = "document"; // what the editor's part of a shared document is called
 
 /** Whoever may only read changes nothing: no plugin's repair either, only what arrives from the others. */
 const ReadersWriteNothing = Extension.create({
@@ -37,9 +40,10 @@ const Typing = Extension.create({
 });
 
 export function extensions({ session, store, user, urls, box, note }) {
+  const undo = Undo.of(session.doc.getXmlFragment(CONTENT));
   return [
     ...schemaExtensions({ taskLabel: (words) => say("task", { words }) }),
-    Binding.configure({ document: session.doc, field: "document" }),
+    Binding.configure({ document: session.doc, field: CONTENT, yUndoOptions: { undoManager: undo } }),
     Carets.configure({ awareness: session.awareness, user }),
     Placeholders,
     Dropcursor.configure({ class: "drop-line", color: false, width: 3 }),

@@ -16,19 +16,21 @@
 import { uuidv4 } from "lib0/random";
 import * as awarenessProtocol from "y-protocols/awareness";
 import * as Y from "yjs";
+import { CaretSender } from "./caretSender.js";
+import { forkOf, hasMoreThanServer } from "./copies.js";
 import { Line } from "./line.js";
 import { forgetPage, keepPage } from "./offline.js";
 import { Outgoing } from "./outgoing.js";
 import { Seen } from "./seen.js";
 import { nameOf, Store } from "./store.js";
 import { Tabs } from "./tabs.js";
-import { awarenessFrame, fromBase64, toBase64 } from "./wire.js";
+import { Timers } from "./timers.js";
+import { toBase64 } from "./wire.js";
 
 const EDIT = 40; // the lowest level whose updates are taken (apps.organizations.policy.Level)
 const HOLE_AFTER_MS = 2_000;
 const CONNECTING_MS = 3_000;
 const ORPHANS_EVERY_MS = 15_000;
-const CARET_PAUSE_MS = 40;
 const SIGNED_OUT = 4401;
 const BASE = new URL(globalThis.location?.href ?? "http://localhost/");
 
@@ -50,7 +52,8 @@ export class Session extends EventTarget {
   #seen = new Seen();
   #epoch = null;
   #nextKey = 1;
-  #timers = new Map();
+  #timers = new Timers();
+  #carets;
   #opened = Promise.withResolvers?.() ?? deferred();
   #isJoined = false;
   #isEnded = false;
@@ -58,7 +61,6 @@ export class Session extends EventTarget {
   #trashed = false;
   #savedAt = new Date();
   #lastState = "";
-  #caretSentAt = 0;
 
   constructor({ notebookId, user, schemaVersion, level = 0, urls = {} }) {
     super();
@@ -76,8 +78,9 @@ export class Session extends EventTarget {
       left: () => this.#adoptOrphans(),
     });
     this.#line = new Line(this.#urls, () => this.#hello(), this.#calls());
+    this.#carets = new CaretSender(this.awareness, this.doc.clientID, (frame) => this.#line.sendBytes(frame));
     this.doc.on("update", this.#onDocUpdate);
-    this.awareness.on("update", this.#onAwarenessUpdate);
+    this.doc.on("afterTransaction", this.#leaveFormatting);
   }
 
   /** Resolve when there is a document to show: the copy on this device, or the first sync. */
@@ -92,11 +95,11 @@ export class Session extends EventTarget {
     }
     this.#tabs.ask(Y.encodeStateVector(this.doc));
     this.#line.open();
-    this.#after("connecting", CONNECTING_MS, () => {
+    this.#timers.after("connecting", CONNECTING_MS, () => {
       this.#isConnecting = false;
       this.#tellState();
     });
-    this.#every("orphans", ORPHANS_EVERY_MS, () => this.#adoptOrphans());
+    this.#timers.every("orphans", ORPHANS_EVERY_MS, () => this.#adoptOrphans());
     addEventListener("pagehide", this.#onPageHide);
     this.#tellState();
     keepPage();
@@ -137,18 +140,7 @@ export class Session extends EventTarget {
 
   /** Make a new notebook of what is on the screen; return its address. */
   async fork() {
-    const response = await fetch(this.#urls.fork, {
-      method: "POST",
-      body: Y.encodeStateAsUpdate(this.doc),
-      credentials: "same-origin",
-      headers: {
-        Accept: "application/json",
-        "Content-Type": "application/octet-stream",
-        "X-CSRFToken": /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "",
-      },
-    });
-    if (!response.ok) throw new Error(`the copy was not made: ${response.status}`);
-    const { url } = await response.json();
+    const url = await forkOf(this.doc, this.#urls.fork);
     await this.#forget();
     this.#tell("forked", { url });
     return url;
@@ -162,22 +154,20 @@ export class Session extends EventTarget {
 
   #end() {
     if (this.#isEnded) return;
-    awarenessProtocol.removeAwarenessStates(this.awareness, [this.doc.clientID], "local");
+    this.#carets.end();
     this.#isEnded = true;
     this.#isJoined = false;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.cancelAll();
     removeEventListener("pagehide", this.#onPageHide);
     this.doc.off("update", this.#onDocUpdate);
     this.#line.close();
     this.#tabs.leave();
-    this.awareness.destroy();
   }
 
   // --- what we write ---------------------------------------------------------------------------
 
   #onDocUpdate = (update, origin) => {
     if ([this, this.#store, this.#tabs].includes(origin)) return;
-    // Yjs tidies up formatting by itself, for readers too; theirs is neither kept nor sent.
     if (!this.mayEdit) return;
     const key = `${this.#tabId}:${this.#nextKey++}`;
     this.#outgoing.add(key, update);
@@ -185,6 +175,14 @@ export class Session extends EventTarget {
     this.#store.addOwn(key, update);
     this.#tabs.update(update);
     this.#tellState();
+  };
+
+  /**
+   * After every change that arrives Yjs deletes marks that look superfluous, on its own. A reader's deletions are
+   * neither kept nor sent, and would make his copy another than everybody's.
+   */
+  #leaveFormatting = (transaction) => {
+    if (!this.mayEdit) transaction._needFormattingCleanup = false;
   };
 
   #flush() {
@@ -209,9 +207,7 @@ export class Session extends EventTarget {
     this.#tellState();
   }
 
-  #onPageHide = () => {
-    awarenessProtocol.removeAwarenessStates(this.awareness, [this.doc.clientID], "local");
-  };
+  #onPageHide = () => this.#carets.leave();
 
   // --- what the server says ----------------------------------------------------------------------
 
@@ -230,7 +226,7 @@ export class Session extends EventTarget {
       welcome: (message) => this.#onWelcome(message),
       sync: (frame) => this.#onSync(frame),
       changes: (frame) => this.#onChanges(frame),
-      awareness: (carets) => awarenessProtocol.applyAwarenessUpdate(this.awareness, carets, this),
+      awareness: (carets) => this.#carets.receive(carets),
       ack: (message) => this.#onAck(message),
       refused: (message) => this.#onRefused(message),
       message: (message) => this.#onMessage(message),
@@ -249,7 +245,7 @@ export class Session extends EventTarget {
     if (seq > this.#seen.upto) this.#seen = new Seen(seq);
     this.#store.addRemote(updates, this.#meta());
     this.#isJoined = true;
-    if (this.awareness.getLocalState()) this.#sendCaret();
+    this.#carets.repeat();
     this.#flush();
     this.#opened.resolve();
     this.#tellState();
@@ -295,11 +291,10 @@ export class Session extends EventTarget {
   #onDown({ code }) {
     this.#isJoined = false;
     this.#outgoing.interrupted();
-    const others = [...this.awareness.getStates().keys()].filter((id) => id !== this.doc.clientID);
-    awarenessProtocol.removeAwarenessStates(this.awareness, others, this);
+    this.#carets.forgetOthers();
     if (code === SIGNED_OUT) this.#onSignedOut();
     // A short interruption is no news: the line may be back within the second.
-    this.#after("down", this.#outgoing.pending ? 0 : 1_000, () => this.#tellState());
+    this.#timers.after("down", this.#outgoing.pending ? 0 : 1_000, () => this.#tellState());
   }
 
   #setLevel(level, trashed) {
@@ -345,32 +340,16 @@ export class Session extends EventTarget {
 
   async #settleDivergence() {
     try {
-      if (this.#outgoing.pending || (await this.#hasMoreThanServer())) {
+      const theirs = `${this.#urls.updates}?${new URLSearchParams({ since: 0, schema: this.#schema })}`;
+      if (this.#outgoing.pending || (await hasMoreThanServer(this.doc, theirs))) {
         await this.fork();
       } else {
         await this.#forget();
         this.#tell("reload");
       }
     } catch {
-      this.#after("diverged", 5_000, () => this.#onDiverged());
+      this.#timers.after("diverged", 5_000, () => this.#onDiverged());
     }
-  }
-
-  async #hasMoreThanServer() {
-    const query = new URLSearchParams({ since: 0, schema: this.#schema });
-    const response = await fetch(`${this.#urls.updates}?${query}`, {
-      headers: { Accept: "application/json" },
-      cache: "no-store",
-    });
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    const { updates } = await response.json();
-    const theirs = new Y.Doc();
-    for (const update of updates) {
-      Y.applyUpdate(theirs, fromBase64(update));
-    }
-    const known = Y.decodeStateVector(Y.encodeStateVector(theirs));
-    const ours = Y.decodeStateVector(Y.encodeStateVector(this.doc));
-    return [...ours].some(([client, clock]) => clock > (known.get(client) ?? 0));
   }
 
   async #forget() {
@@ -380,32 +359,12 @@ export class Session extends EventTarget {
   }
 
   #watchHole() {
-    if (!this.#seen.hasHole) return this.#cancel("hole");
+    if (!this.#seen.hasHole) return this.#timers.cancel("hole");
     if (this.#timers.has("hole")) return;
-    this.#after("hole", HOLE_AFTER_MS, () => {
-      this.#timers.delete("hole");
+    this.#timers.after("hole", HOLE_AFTER_MS, () => {
+      this.#timers.cancel("hole");
       if (this.#seen.hasHole) this.#line.send({ type: "resync", seq: this.#seen.upto });
     });
-  }
-
-  // --- carets ------------------------------------------------------------------------------------
-
-  #onAwarenessUpdate = ({ added, updated, removed }, origin) => {
-    if (origin === this || this.#isEnded) return;
-    if (![...added, ...updated, ...removed].includes(this.doc.clientID)) return;
-    const leaves = this.awareness.getLocalState() === null;
-    const wait = this.#caretSentAt + CARET_PAUSE_MS - performance.now();
-    if (leaves || wait <= 0) this.#sendCaret();
-    else if (!this.#timers.has("caret")) {
-      this.#after("caret", wait, () => this.#sendCaret());
-    }
-  };
-
-  #sendCaret() {
-    this.#cancel("caret");
-    this.#caretSentAt = performance.now();
-    const carets = awarenessProtocol.encodeAwarenessUpdate(this.awareness, [this.doc.clientID]);
-    this.#line.sendBytes(awarenessFrame(carets));
   }
 
   // --- small things ------------------------------------------------------------------------------
@@ -430,23 +389,6 @@ export class Session extends EventTarget {
     if (essence === this.#lastState) return;
     this.#lastState = essence;
     this.#tell("state", state);
-  }
-
-  #after(name, delayMs, work) {
-    clearTimeout(this.#timers.get(name));
-    this.#timers.set(name, setTimeout(work, delayMs));
-  }
-
-  #every(name, periodMs, work) {
-    this.#after(name, periodMs, () => {
-      work();
-      this.#every(name, periodMs, work);
-    });
-  }
-
-  #cancel(name) {
-    clearTimeout(this.#timers.get(name));
-    this.#timers.delete(name);
   }
 }
 
