@@ -184,8 +184,8 @@ Tokenizer: byte-level BPE of 4,096 tokens from the same data.
 - It follows few instructions beyond the kind of text; a voice in the system message changes little.
 - It knows only retail products, and no language but English. It repeats the clichés of its data
   ("must-have", "versatile").
-- It often gets the product's name, the price or the details wrong, most of all invented names; the shares
-  above say how often. It can fall into repeating a word.
+- It gets the product's name, the price or the details wrong, most of all invented names: the shares above
+  say how often. Long texts lose their thread and come back to the same words.
 
 ## Samples
 Held-out products under invented names; temperature 0.6, top_p 0.9, seed 1; not selected.
