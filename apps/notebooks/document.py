@@ -71,11 +71,16 @@ def image_sources(state: bytes) -> set[str]:
 def copy(state: bytes, *, sources: dict[str, str]) -> bytes:
     """Return the document as one update without what was deleted, pictures' addresses replaced."""
     doc = _load(state)
-    for image in list(_elements(doc.get(FRAGMENT, type=XmlFragment), "image")):
-        source = image.attributes.get("src")
-        if source in sources:
-            image.attributes["src"] = sources[source]
+    _redirect_(doc, sources)
     return bytes(doc.get_update())
+
+
+def redirect(state: bytes, *, sources: dict[str, str]) -> bytes:
+    """Return the update with pictures' addresses replaced; what waits in it goes on waiting."""
+    doc = _load(state)
+    before = doc.get_state()
+    _redirect_(doc, sources)
+    return crdt.merge([state, bytes(doc.get_update(before))])
 
 
 def _load(state: bytes) -> Doc:
@@ -84,6 +89,13 @@ def _load(state: bytes) -> Doc:
     except crdt.BadUpdate as refusal:
         message = f"wanted a Yjs update, got {len(state)} bytes that are none"
         raise UnreadableDocument(message) from refusal
+
+
+def _redirect_(doc: Doc, sources: dict[str, str]) -> None:
+    for image in list(_elements(doc.get(FRAGMENT, type=XmlFragment), "image")):
+        source = image.attributes.get("src")
+        if source in sources:
+            image.attributes["src"] = sources[source]
 
 
 def _elements(parent: XmlFragment | XmlElement, tag: str) -> Iterable[XmlElement]:

@@ -275,7 +275,7 @@ class _Tree:
         for one in self._structs:
             if one.kind != TYPE:
                 continue
-            path = []
+            path: list[Id] = []
             at: Id | None = (one.client, one.clock)
             while at is not None and at not in depths:
                 path.append(at)
@@ -290,7 +290,7 @@ class _Tree:
 
     def _holder(self, wanted: Id) -> Id | None:
         """Return the type in which the piece lies; None at the top, or where that is missing."""
-        path = []
+        path: list[Id] = []
         at = self._find(wanted)
         holder: Id | None = None
         while at is not None and len(path) <= len(self._structs):

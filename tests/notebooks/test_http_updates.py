@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from pycrdt import Doc, Text
+from pycrdt import Doc, Text, merge_updates
 
 from apps.accounts.models import User
-from apps.notebooks import history, mirrors
-from apps.notebooks.models import SCHEMA_VERSION, Document, DocUpdate, Notebook
-from apps.notebooks.services import updates
+from apps.notebooks import document, history, mirrors
+from apps.notebooks.models import SCHEMA_VERSION, Document, DocUpdate, Image, Notebook
+from apps.notebooks.services import forks, updates
 from apps.notebooks.services.forks import UnreadableCopy, fork_notebook
 from apps.organizations.models import AuditEvent, Role
 from apps.organizations.policy import Level
@@ -224,4 +224,41 @@ def test_a_copy_that_cannot_be_read_makes_no_notebook(
         fork_notebook(notebook=notebook, by=notebook.owner, content=b"garbage")
     answer = post(signed_in(notebook.owner), url_of(notebook, "fork"), b"garbage")
     assert (answer.status_code, answer.json()["type"]) == (422, "refused")
+    assert Notebook.objects.count() == 1
+
+
+def test_a_fork_has_pictures_of_its_own(notebook: Notebook) -> None:
+    facts = {"sha256": "0" * 64, "mime": "image/png", "width": 1, "height": 1, "size_bytes": 9}
+    shown, other = (
+        Image.objects.create(notebook=notebook, file=f"{name}.png", **facts) for name in "ab"
+    )
+    picture = {"type": "image", "attrs": {"src": shown.get_absolute_url()}}
+    content = document.encode({"type": "doc", "content": [picture]})
+    fork = fork_notebook(notebook=notebook, by=notebook.owner, content=content)
+    own = fork.images.get()
+    assert own.file == shown.file
+    stored = history.whole(fork.document).updates[0]
+    assert document.image_sources(stored) == {own.get_absolute_url()}
+    assert notebook.images.count() == 2
+    assert other.get_absolute_url() not in document.image_sources(stored)
+
+
+def test_what_waits_in_a_copy_with_pictures_goes_on_waiting(notebook: Notebook) -> None:
+    first, second, third = keystrokes("abc")
+    state = document.redirect(crdt_merged(first, third), sources={"/x/": "/y/"})
+    assert text_of(state, second) == "abc"
+
+
+def crdt_merged(*payloads: bytes) -> bytes:
+    return bytes(merge_updates(*payloads))
+
+
+def test_too_many_forks_are_refused_in_words(notebook: Notebook, signed_in: SignedIn) -> None:
+    client = signed_in(notebook.owner)
+    for _ in range(forks.FORKS.times):
+        forks.FORKS.spend(notebook.owner.pk)
+    answer = post(client, url_of(notebook, "fork"), keystrokes("a")[0])
+    assert answer.status_code == 429
+    assert answer.json()["type"] == "refused"
+    assert "again in" in answer.json()["reason"]
     assert Notebook.objects.count() == 1

@@ -299,3 +299,21 @@ def test_a_picture_is_written_anew_before_the_database_is_held(
     upload = SimpleUploadedFile("cup.png", _bytes())
     services.add_image(notebook=notebook, by=notebook.owner, upload=upload)
     assert held == [False]
+
+
+def test_a_picture_whose_file_is_lost_does_not_exist(
+    notebook: Notebook, signed_in: SignedIn
+) -> None:
+    client = signed_in(notebook.owner)
+    _status, answer = _upload(client, notebook, _bytes())
+    default_storage.delete(str(Image.objects.get().file))
+    assert client.get(answer["url"]).status_code == 404
+
+
+def test_too_many_pictures_are_refused_in_words(notebook: Notebook, signed_in: SignedIn) -> None:
+    for _ in range(services.UPLOADS.times):
+        services.UPLOADS.spend(notebook.owner.pk)
+    status, answer = _upload(signed_in(notebook.owner), notebook, _bytes())
+    assert status == 429
+    assert "again in" in answer["error"]
+    assert not Image.objects.exists()

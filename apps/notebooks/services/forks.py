@@ -9,10 +9,13 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.core.errors import DomainError
-from apps.notebooks import crdt
+from apps.core.limits import Limit
+from apps.notebooks import crdt, document
 from apps.notebooks.models import Notebook
-from apps.notebooks.services.notebooks import TITLE_LIMIT, create_notebook
+from apps.notebooks.services.notebooks import TITLE_LIMIT, copy_images, create_notebook
 from apps.organizations import audit
+
+FORKS = Limit(name="forks", times=20, within_s=3600)
 
 
 class UnreadableCopy(DomainError):
@@ -22,7 +25,11 @@ class UnreadableCopy(DomainError):
 
 
 def fork_notebook(*, notebook: Notebook, by: User, content: bytes) -> Notebook:
-    """Return a private notebook of the person's, in the same workspace, with this content."""
+    """Return a private notebook of the person's, in the same workspace, with this content.
+
+    Pictures come along as its own: the original may be closed to the person, or deleted, one day.
+    """
+    FORKS.spend(by.pk)
     try:
         state = crdt.squash(crdt.shallow(crdt.clean(content)))
     except crdt.BadUpdate as error:
@@ -41,6 +48,9 @@ def _kept(state: bytes, *, notebook: Notebook, by: User) -> Notebook:
         content=state,
         audience=Notebook.Audience.PRIVATE,
     )
+    sources = copy_images(notebook, fork, document.image_sources(state))
+    if sources:
+        fork.document.updates.update(payload=document.redirect(state, sources=sources))
     audit.record(
         verb="notebook.forked",
         actor=by,

@@ -17,6 +17,7 @@ from PIL import ImageOps
 
 from apps.accounts.models import User
 from apps.core.errors import DomainError
+from apps.core.limits import Limit
 from apps.notebooks.models import Image, Notebook
 from apps.organizations import audit
 
@@ -30,6 +31,7 @@ FORMATS = {
 PIXEL_LIMIT = 40_000_000  # of one frame: about 160 MB when unpacked
 FRAME_LIMIT = 300  # of an animation
 UNPACKED_LIMIT = 200_000_000  # pixels of all frames together
+UPLOADS = Limit(name="images", times=120, within_s=600)
 QUALITY = 88  # of JPEG and WebP
 
 
@@ -55,6 +57,7 @@ def add_image(*, notebook: Notebook, by: User, upload: UploadedFile) -> Image:
     words could be kept meanwhile.
     """
     _refuse_heavy(upload.size or 0)
+    UPLOADS.spend(by.pk)
     return _stored(cleaned(upload.read()), notebook=notebook, by=by)
 
 

@@ -179,7 +179,7 @@ def duplicate_notebook(*, notebook: Notebook, by: User, workspace: Workspace) ->
         audience=notebook.audience,
     )
     state = history.whole(notebook.document).updates[0]
-    sources = _copy_images(notebook, copy, document.image_sources(state))
+    sources = copy_images(notebook, copy, document.image_sources(state))
     copy.document.updates.update(payload=document.copy(state, sources=sources))
     _record(copy, by, "notebook.duplicated", original=str(notebook.pk))
     return copy
@@ -327,7 +327,7 @@ def _refuse_other_organization(notebook: Notebook, workspace: Workspace) -> None
         raise OtherOrganization(_("A notebook stays within its organization."))
 
 
-def _copy_images(notebook: Notebook, copy: Notebook, used: set[str]) -> dict[str, str]:
+def copy_images(notebook: Notebook, copy: Notebook, used: set[str]) -> dict[str, str]:
     """Give the copy rows of its own for the pictures in use; return old address to new.
 
     The rows share one file, which is never changed and goes with the last of them.

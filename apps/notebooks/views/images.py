@@ -48,7 +48,10 @@ def image(request: HttpRequest, notebook: uuid.UUID, image: uuid.UUID) -> HttpRe
     if found is None:
         raise NotVisible
     etag = f'"{found.sha256}"'
-    return get_conditional_response(request, etag=etag) or _served(found, etag)
+    try:
+        return get_conditional_response(request, etag=etag) or _served(found, etag)
+    except FileNotFoundError as gone:  # the row outlived its file: a restored backup, a lost disk
+        raise NotVisible from gone
 
 
 def _served(found: Image, etag: str) -> HttpResponse:

@@ -7,6 +7,7 @@ import { toast } from "../../core/toasts.js";
 import { ChainPage } from "../chain/page.js";
 import { ChainStore } from "../chain/store.js";
 import { SCHEMA_VERSION } from "../schema/index.js";
+import { NotKept } from "../sync/copies.js";
 import { Session } from "../sync/session.js";
 import { person } from "./carets.js";
 import { useSprite } from "./elements.js";
@@ -157,6 +158,7 @@ class NotebookEditor extends HTMLElement {
     hear("level", ({ detail }) => this.#setLevel(detail));
     hear("gone", () => this.#gone());
     hear("forked", ({ detail }) => this.#ended("forked", { url: detail.url }));
+    hear("unkeepable", () => this.#ended("unkeepable"));
     hear("reload", () => this.#ended("outdated"));
     hear("signedout", ({ detail }) => this.#ended(detail.pending ? "signedout" : "signedout_saved"));
     hear("event", ({ detail }) => this.#onEvent(detail));
@@ -235,8 +237,9 @@ class NotebookEditor extends HTMLElement {
   async #fork() {
     try {
       await this.session.fork();
-    } catch {
-      toast(say("fork_failed"), "error");
+    } catch (error) {
+      if (error.isFinal) this.notices.show("unkeepable");
+      else toast((error instanceof NotKept && error.message) || say("fork_failed"), "error");
     }
   }
 

@@ -2,6 +2,14 @@
 import * as Y from "yjs";
 import { fromBase64 } from "./wire.js";
 
+/** The copy was not made; the message is the server's, `isFinal` where asking again is of no use. */
+export class NotKept extends Error {
+  constructor(message, status) {
+    super(message);
+    this.isFinal = status === 413 || status === 422;
+  }
+}
+
 /** Make a new notebook of what is on the screen; return its address. */
 export async function forkOf(doc, url) {
   const response = await fetch(url, {
@@ -14,7 +22,10 @@ export async function forkOf(doc, url) {
       "X-CSRFToken": /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "",
     },
   });
-  if (!response.ok) throw new Error(`the copy was not made: ${response.status}`);
+  if (!response.ok) {
+    const { reason } = await response.json().catch(() => ({}));
+    throw new NotKept(reason ?? "", response.status);
+  }
   return (await response.json()).url;
 }
 

@@ -6,7 +6,7 @@
  *   session.doc, session.awareness  // bind the editor to these
  *
  * `urls` may name {socket, updates, fork}. DOM events: `state`, `level` {level, trashed}, `gone`,
- * `forked` {url}, `reload`, `signedout`, `event` (any other message of the notebook's topic).
+ * `forked` {url}, `unkeepable`, `reload`, `signedout`, `event` (any other message of the notebook's topic).
  *
  * `state.kind` tells the truth: "saved" only when the server has acknowledged every one of our updates
  * as stored; "saving" while it has not; "offline" while the server is not reached (`pending` changes
@@ -347,7 +347,12 @@ export class Session extends EventTarget {
         await this.#forget();
         this.#tell("reload");
       }
-    } catch {
+    } catch (error) {
+      if (error.isFinal) {
+        this.#end(); // the copy stays on this device and can be downloaded
+        this.#tell("unkeepable");
+        return;
+      }
       this.#timers.after("diverged", 5_000, () => this.#onDiverged());
     }
   }
