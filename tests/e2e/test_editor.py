@@ -2,54 +2,23 @@
 
 import json
 import re
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import PIL.Image
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.e2e.conftest import NARROW, Recorder, Visits, shoot
 from tests.e2e.window import AXE, RUN_AXE
-from tests.e2e.writing import PLAN, open_editor, wait_for_words, wait_until_saved
-
-EDITOR = "document.querySelector('notebook-editor').editor"
-OUTPUT = "0190aaaa-0000-7000-8000-00000000000f"
-# Pieces of text in order; a star says that a model wrote the piece, (b) that it is bold.
-PIECES = f"""() => {{
-  const pieces = [];
-  {EDITOR}.state.doc.descendants((node) => {{
-    if (!node.isText) return true;
-    const marks = node.marks.map((mark) => mark.type.name);
-    pieces.push((marks.includes("output") ? "*" : "") + node.text + (marks.includes("bold") ? "(b)" : ""));
-  }});
-  return pieces;
-}}"""
-
-
-def html(page: Page) -> str:
-    """Return the document as the editor would write it to the clipboard."""
-    found: str = page.evaluate(f"{EDITOR}.getHTML()")
-    return found
-
-
-def blank(visit: Visits, name: str = "mara", **options: Any) -> Page:
-    """Return a page on a new notebook of the person's own, with the caret in its text."""
-    page = visit(name, "/", **options)
-    page.locator("form[action$='/notebooks/new/'] button[name=workspace]").first.evaluate(
-        "button => button.form.requestSubmit(button)"
-    )
-    page.wait_for_url(re.compile(r"/n/[0-9a-f-]{36}/$"))
-    open_editor(page).click()
-    return page
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "kettle.png"
-    PIL.Image.new("RGB", (640, 360), (190, 110, 60)).save(path)
-    return path
+from tests.e2e.writing import (
+    EDITOR,
+    PLAN,
+    blank,
+    blocks,
+    html,
+    open_editor,
+    wait_for_words,
+    wait_until_saved,
+)
 
 
 def test_markdown_becomes_what_it_means(visit: Visits) -> None:
@@ -191,87 +160,6 @@ def test_a_row_and_a_column_at_once_do_not_make_a_table_grow_for_ever(
     assert found == other.evaluate(counts)
     assert len(found) == 4
     assert max(found) <= 5
-
-
-def test_a_picture_is_sent_shown_and_described(visit: Visits, picture: Path) -> None:
-    page = blank(visit)
-    page.on("filechooser", lambda chooser: chooser.set_files(picture))
-
-    page.keyboard.type("Before\n/picture\n")
-
-    image = page.locator(".ProseMirror img[src^='/n/']")
-    expect(image).to_be_visible()
-    page.wait_for_function("() => document.querySelector('.ProseMirror img').naturalWidth === 640")
-    image.click()
-    page.get_by_placeholder("Describe the picture").fill("A kettle")
-    page.keyboard.press("Enter")
-    expect(image).to_have_attribute("alt", "A kettle")
-    wait_until_saved(page)
-    shoot(page, "picture")
-    page.reload()
-    expect(page.locator(".ProseMirror img[alt='A kettle']")).to_be_visible()
-
-
-def test_a_refused_picture_says_why_and_can_be_given_up(
-    visit: Visits, recorder: Recorder, tmp_path: Path
-) -> None:
-    recorder.excuse("status of 422")
-    page = blank(visit)
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"\x89PNG no picture at all")
-    page.on("filechooser", lambda chooser: chooser.set_files(broken))
-
-    page.keyboard.type("/picture\n")
-
-    failed = page.locator(".upload-failed")
-    expect(failed).to_contain_text("picture", ignore_case=True)
-    expect(failed.get_by_role("button", name="Try again")).to_be_visible()
-    shoot(page, "picture-refused")
-    failed.get_by_role("button", name="Give up on this picture").click()
-    expect(failed).to_have_count(0)
-    assert "<img" not in html(page)
-
-
-def test_pictures_from_elsewhere_are_never_loaded(visit: Visits) -> None:
-    """The recorder fails the test on a request to another host."""
-    page = blank(visit)
-
-    paste(page, html="<p>Words <img src='https://tracker.example/p.png'> here</p>")
-    page.evaluate(
-        f"""{EDITOR}.commands.insertContentAt(0, {{type: "image",
-          attrs: {{src: "https://tracker.example/q.png", alt: "Chart"}}}})"""
-    )
-
-    expect(page.locator(".picture-missing")).to_have_attribute("aria-label", "Chart")
-    expect(page.locator(".ProseMirror img[src]")).to_have_count(0)
-    expect(page.get_by_text("Pictures from other sites are left out")).to_be_visible()
-    wait_for_words(page, "Words", "here")
-
-
-def paste(page: Page, text: str = "", html: str = "") -> None:
-    """Paste into the text, as a browser would."""
-    page.evaluate(
-        """([text, html]) => {
-          const clipboardData = new DataTransfer();
-          if (text) clipboardData.setData("text/plain", text);
-          if (html) clipboardData.setData("text/html", html);
-          const event = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
-          document.querySelector(".ProseMirror").dispatchEvent(event);
-        }""",
-        [text, html],
-    )
-
-
-def blocks(page: Page) -> list[str]:
-    """Return the text of the document's blocks and items in order."""
-    found: list[str] = page.evaluate(
-        f"""() => {{
-          const found = [];
-          {EDITOR}.state.doc.descendants((node) => {{ if (node.isTextblock) found.push(node.textContent); }});
-          return found;
-        }}"""
-    )
-    return found
 
 
 def test_blocks_move_by_keyboard_and_keep_the_caret(visit: Visits) -> None:
@@ -416,182 +304,3 @@ def test_the_page_is_usable_by_everybody(visit: Visits, viewport: Any, scheme: s
     answer = devtools.send("Runtime.evaluate", wanted)
     assert json.loads(answer["result"]["value"]) == []
     assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-
-
-# --- what arrives from others
-
-
-def arrives(page: Page, change: str) -> None:
-    """Let a change come in as if from somebody else; `text(n)` is the shared text of the n-th block."""
-    page.evaluate(
-        f"""() => {{
-          const {{ doc }} = document.querySelector("notebook-editor").session;
-          const text = (n) => doc.getXmlFragment("document").get(n).get(0);
-          doc.transact(() => {{ {change} }}, "arrived");
-        }}"""
-    )
-
-
-def test_words_survive_when_one_makes_code_of_what_another_makes_bold(visit: Visits) -> None:
-    page = blank(visit)
-    page.keyboard.type("```\nkettle = 1")
-
-    arrives(page, "text(0).format(0, 6, { bold: {} })")
-
-    assert html(page) == "<pre><code>kettle = 1</code></pre>"
-    page.keyboard.type("49")
-    assert html(page) == "<pre><code>kettle = 149</code></pre>"
-
-
-def test_an_item_keeps_what_is_below_it_when_its_own_line_is_deleted(visit: Visits) -> None:
-    page = blank(visit)
-    page.keyboard.type("- above\nbelow")
-    page.keyboard.press("Tab")
-
-    item = 'doc.getXmlFragment("document").get(0).get(0)'
-    arrives(page, f"{item}.delete(0, 1)")
-
-    assert blocks(page) == ["", "below"]
-
-
-def test_the_caret_stays_in_its_line_when_somebody_writes_there(visit: Visits) -> None:
-    page = blank(visit)
-    page.keyboard.type("same\nsame\nsame")
-    page.keyboard.press("ArrowUp")
-    page.wait_for_function(f"() => {EDITOR}.state.selection.$from.index(0) === 1")
-
-    arrives(page, "text(1).insert(0, 'not the ')")
-
-    page.keyboard.type("!")
-    assert blocks(page) == ["same", "not the same!", "same"]
-
-
-def test_nothing_is_written_while_nobody_writes(visit: Visits) -> None:
-    page = adopted(visit)
-    caret_in_heat(page, length=2)
-    page.keyboard.press("Control+b")
-    page.keyboard.press("Control+Shift+D")
-    wait_until_saved(page)
-    other = page.context.new_page()
-    other.goto(page.url)
-    open_editor(other).click()
-
-    for each in (page, other):
-        each.evaluate(
-            """() => {
-              window.written = 0;
-              const { doc } = document.querySelector("notebook-editor").session;
-              doc.on("update", () => { window.written += 1; });
-            }"""
-        )
-    for _ in range(6):
-        other.keyboard.press("ArrowLeft")
-    other.wait_for_timeout(500)
-    assert [each.evaluate("window.written") for each in (page, other)] == [0, 0]
-
-    other.keyboard.type("x")
-    wait_until_saved(other)
-    page.wait_for_function("() => window.written > 0")
-    page.wait_for_timeout(500)
-    assert [each.evaluate("window.written <= 2") for each in (page, other)] == [True, True]
-
-
-def test_a_reader_writes_nothing_whatever_there_is_to_tidy(visit: Visits) -> None:
-    ines = visit("ines", visit.notebook(PLAN))
-    expect(ines.locator(".ProseMirror[contenteditable=false]")).to_contain_text("Seven weeks")
-    expect(ines.locator("[data-save-state]")).to_contain_text("Read only")
-    own = "document.querySelector('notebook-editor').session"
-    ines.evaluate(
-        f"() => {{ window.own = 0; {own}.doc.on('update', () => {{ window.own += 1; }}); }}"
-    )
-
-    ines.locator(".ProseMirror").click()
-    ines.keyboard.press("Control+a")
-    ines.wait_for_timeout(300)
-
-    assert ines.evaluate(f"[window.own, {own}.state.pending]") == [0, 0]
-
-
-# --- words of a model, and what people do in them
-
-
-def adopted(visit: Visits) -> Page:
-    """Return a page whose text "Quiet heat for loud mornings" was written by a model."""
-    page = blank(visit)
-    page.evaluate(
-        f"""(output) => {EDITOR}.commands.setContent({{type: "doc", content: [
-          {{type: "paragraph", content: [{{type: "text", text: "Quiet heat for loud mornings",
-            marks: [{{type: "output", attrs: {{outputId: output, variant: 0}}}}]}}]}},
-          {{type: "paragraph", content: [{{type: "text", text: "Ours"}}]}}]}})""",
-        OUTPUT,
-    )
-    return page
-
-
-def caret_in_heat(page: Page, length: int = 0) -> None:
-    """Put the caret into the word "heat", or choose so many letters of it."""
-    at = 9  # "Quiet he|at"
-    page.evaluate(
-        f"""([from, to]) => {{ {EDITOR}.commands.setTextSelection({{from, to}}); {EDITOR}.view.focus(); }}""",
-        [at, at + length],
-    )
-
-
-def typed(page: Page) -> None:
-    page.keyboard.type("XY")
-
-
-def pasted_plain(page: Page) -> None:
-    paste(page, text="XY")
-
-
-def pasted_rich(page: Page) -> None:
-    paste(page, html="<p>XY</p>")
-
-
-def composed(page: Page) -> None:
-    devtools = page.context.new_cdp_session(page)
-    for text in ("X", "XY"):
-        ends = {"selectionStart": len(text), "selectionEnd": len(text)}
-        devtools.send("Input.imeSetComposition", {"text": text, **ends})
-    devtools.send("Input.insertText", {"text": "XY"})
-
-
-@pytest.mark.parametrize("put_in", [typed, pasted_plain, pasted_rich, composed])
-def test_what_a_person_puts_into_a_models_words_is_the_persons(
-    visit: Visits, put_in: Callable[[Page], None]
-) -> None:
-    page = adopted(visit)
-    caret_in_heat(page)
-
-    put_in(page)
-
-    page.wait_for_function(f"() => {EDITOR}.getText().includes('XY')")
-    assert page.evaluate(PIECES) == ["*Quiet he", "XY", "*at for loud mornings", "Ours"]
-
-
-def test_what_a_person_writes_over_is_the_persons(visit: Visits) -> None:
-    page = adopted(visit)
-    caret_in_heat(page, length=2)
-
-    page.keyboard.type("ro")
-
-    assert page.evaluate(PIECES) == ["*Quiet he", "ro", "* for loud mornings", "Ours"]
-
-
-def test_a_models_words_keep_their_mark_where_they_go(visit: Visits) -> None:
-    page = adopted(visit)
-    caret_in_heat(page, length=2)
-
-    page.keyboard.press("Control+b")
-    page.keyboard.press("Alt+ArrowDown")
-    assert page.evaluate(PIECES) == ["Ours", "*Quiet he", "*at(b)", "* for loud mornings"]
-    page.keyboard.press("Control+Shift+D")
-    page.wait_for_timeout(700)  # what lies closer together is undone as one
-    page.keyboard.press("Control+a")
-    page.keyboard.press("Delete")
-    page.keyboard.press("Control+z")
-
-    pieces = page.evaluate(PIECES)
-    assert pieces[:4] == ["Ours", "*Quiet he", "*at(b)", "* for loud mornings"]
-    assert [piece for piece in pieces if not piece.startswith("*")] == ["Ours"]
