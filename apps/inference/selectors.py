@@ -133,6 +133,7 @@ def latest_output(organization: Organization, key: str, input_hash: str) -> Outp
         step_run__status__in=STEP_DONE,
         input_hash=input_hash,
         variant=0,
+        erased_at__isnull=True,
     )
     return known.order_by("-created_at").first()
 

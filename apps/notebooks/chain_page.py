@@ -12,7 +12,7 @@ from apps.core.words import Change, word_diff
 from apps.inference import selectors as inference
 from apps.inference.specs import Subject
 from apps.notebooks import ai
-from apps.notebooks.chain.graph import BrokenReference
+from apps.notebooks.chain.graph import BrokenReference, CellSpec
 from apps.notebooks.chain.references import CellKey
 from apps.notebooks.chain.staleness import Plan
 from apps.notebooks.models import CellOutput, Notebook, Release
@@ -105,7 +105,7 @@ class _Rows:
         for cell, step in kept.order_by("created_at").values_list("cell_id", "step_id"):
             last, count = self.steps.get(cell, (step, 0))
             self.steps[cell] = (step, count + 1 if last == step else 1)
-        for release in Release.objects.filter(notebook=notebook).order_by("number"):
+        for release in Release.objects.filter(notebook=notebook, erased_at=None).order_by("number"):
             self.releases[release.cell_id] = release
 
 
@@ -130,12 +130,17 @@ def _cell(chain: Chain, key: CellKey, *, plan: Plan, rows: _Rows) -> CellState:
         problems=[_trouble(one) for one in chain.graph.broken if one.cell == key],
         untouched=cell.is_untouched,
         waiting=[_waiting(row, cell.text) for row in rows.waiting.get(key.cell, [])],
-        can_go_back=adopted is not None and cell.output_id == str(adopted.output_id),
+        can_go_back=_can_go_back(cell, adopted),
         release=release.number if release else 0,
         release_is_current=release is not None and release.text == cell.text,
         step=str(step),
         came_back=came_back,
     )
+
+
+def _can_go_back(cell: CellSpec, adopted: CellOutput | None) -> bool:
+    is_last = adopted is not None and cell.output_id == str(adopted.output_id)
+    return is_last and adopted is not None and adopted.before is not None
 
 
 def _trouble(broken: BrokenReference) -> Trouble:

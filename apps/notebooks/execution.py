@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from apps.notebooks import crdt, projection
+from apps.notebooks import authors, crdt, projection
 from apps.notebooks.models import DocSnapshot, Document, DocUpdate
 
 KEEP_ROWS = 20  # of the latest: a browser that was away for a moment needs no snapshot
@@ -63,6 +63,7 @@ def _exchange(notebook_id: uuid.UUID, merged: _Merged) -> int:
         document=document,
         defaults={"upto_seq": merged.upto, "state": merged.state, "created_at": timezone.now()},
     )
+    authors.note(notebook_id, upto_seq=merged.upto)
     taken, _by_model = DocUpdate.objects.filter(document=document, seq__lte=merged.upto).delete()
     return taken
 

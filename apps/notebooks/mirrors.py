@@ -49,6 +49,12 @@ def put_back(notebook_id: uuid.UUID, mirror: crdt.Mirror) -> None:
             _mirrors.popitem(last=False)
 
 
+def forget(notebook_id: uuid.UUID) -> None:
+    """Forget the mirror of one notebook."""
+    with _lock:
+        _mirrors.pop(notebook_id, None)
+
+
 def forget_all() -> None:
     """Forget every mirror."""
     with _lock:

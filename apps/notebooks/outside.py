@@ -125,7 +125,7 @@ class _Gathering:
 
     def _read_release(self, reference: Reference) -> None:
         release = Release.objects.filter(
-            notebook=reference.target.notebook, cell_id=reference.target.cell
+            notebook=reference.target.notebook, cell_id=reference.target.cell, erased_at=None
         ).first()
         if release is None:
             self._result.outside.problems[reference] = "unreleased"

@@ -12,12 +12,13 @@ import uuid
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
 from django.db import DatabaseError, InterfaceError
 
 from apps.core.errors import DomainError
-from apps.notebooks import history, messages, standing
+from apps.notebooks import history, messages, mirrors, standing
 from apps.notebooks.messages import Caret, Update
 from apps.notebooks.numbers import Seen
 from apps.notebooks.presence import Presence
@@ -191,8 +192,7 @@ class Room:
                 epoch=self._epoch,
             )
         except history.Diverged:
-            for one in list(self._members):  # on coming back they learn that history was replaced
-                one.drop(SLOW)
+            self._drop()
             return None
         except Exception:  # nothing was acknowledged: the browsers come back and send again
             logger.exception("a batch of %d updates was not stored", len(taken))
@@ -263,20 +263,21 @@ class Room:
             self._answer_carets()
 
     def _hear_event(self, event: dict[str, Any]) -> None:
-        if event["type"] == AccessChanged.type:
-            self.check_rights()
+        kind = event["type"]
+        if kind == "notebook.redacted":
+            mirrors.forget(self.notebook_id)
+            self._drop()
             return
-        frame = json.dumps(event, separators=(",", ":"))
-        self._post_to_all(frame)
-        if event["type"] == "notebook.deleted":
+        if kind != AccessChanged.type:
+            self._post_to_all(json.dumps(event, separators=(",", ":")))
+        if kind in (AccessChanged.type, "notebook.deleted"):
             self.check_rights()
 
     def _hear_changes(self, first: int, last: int, payloads: list[bytes]) -> None:
         if not payloads:  # too large to travel
             self._spawn(self._catch_up())
         elif self._seen is None or self._seen.add(first, last):
-            frame = messages.changes_frame(first, last, payloads)
-            self._post_to_all(frame)
+            self._post_to_all(messages.changes_frame(first, last, payloads))
 
     def _post_to_all(self, frame: bytes | str) -> None:
         shared = Shared(frame)
@@ -292,7 +293,7 @@ class Room:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             looks += 1
-            self._drop_silent()
+            self._drop(silent_since=asyncio.get_running_loop().time() - SILENT_AFTER_S)
             try:
                 before = await self._look(before)
             except Exception:  # whatever it is: without this loop no right would ever end here
@@ -318,12 +319,11 @@ class Room:
         since = self._seen.upto
         later = await in_database(history.read_later, self.notebook_id, since=since)
         if later.updates and self._seen.add(since + 1, later.seq):
-            frame = messages.changes_frame(since + 1, later.seq, later.updates)
-            self._post_to_all(frame)
+            self._post_to_all(messages.changes_frame(since + 1, later.seq, later.updates))
 
-    def _drop_silent(self) -> None:
-        oldest = asyncio.get_running_loop().time() - SILENT_AFTER_S
-        for member in [one for one in self._members if one.last_heard < oldest]:
+    def _drop(self, *, silent_since: float = inf) -> None:
+        """Close the sockets; on coming back they learn what has become of the history."""
+        for member in [one for one in self._members if one.last_heard < silent_since]:
             member.drop(SLOW)
 
     # --- rights -------------------------------------------------------------------------------

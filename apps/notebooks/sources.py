@@ -52,7 +52,7 @@ def _elsewhere(user: User, notebook: Notebook, wanted: str) -> list[Choice]:
     visible = selectors.visible_notebooks(user, notebook.organization).alive()
     rows = (
         Cell.objects.filter(notebook__in=visible.exclude(pk=notebook.pk))
-        .filter(Q(name__icontains=wanted) | Q(notebook__title__icontains=wanted))
+        .filter(_matches(wanted))
         .select_related("notebook__workspace")
         .order_by("-notebook__edited_at", "position")[: LIMIT * 2]
     )
@@ -78,7 +78,16 @@ def _elsewhere(user: User, notebook: Notebook, wanted: str) -> list[Choice]:
     return choices
 
 
+def _matches(wanted: str) -> Q:
+    """Return what fits the words, or an address as it is written between braces: `notebook/cell`."""
+    book, slash, name = wanted.rpartition("/")
+    if slash:
+        return Q(notebook__slug__startswith=book, name__startswith=name)
+    return Q(name__icontains=wanted) | Q(notebook__title__icontains=wanted)
+
+
 def _released(rows: list[Cell]) -> dict[tuple[uuid.UUID, uuid.UUID], Release]:
     """Return the newest release of each of the cells."""
-    releases = Release.objects.filter(notebook__in={row.notebook_id for row in rows})
+    among = {row.notebook_id for row in rows}
+    releases = Release.objects.filter(notebook__in=among, erased_at=None)
     return {(one.notebook_id, one.cell_id): one for one in releases.order_by("number")}

@@ -53,6 +53,8 @@ def consume(message: Message) -> None:
     if message.kind != OutboxRow.Kind.OUTPUT_COMMITTED or message.subject.kind != "notebook":
         return
     output = Output.objects.get(pk=message.payload["output"])
+    if output.erased_at is not None:
+        return
     context = message.payload["context"]
     notebook = uuid.UUID(context["notebook"])
     if not Notebook.objects.filter(pk=notebook).exists():
@@ -134,7 +136,7 @@ def back(*, access: Access, by: User, cell: uuid.UUID) -> CellOutput:
     """
     Document.objects.select_for_update().get(pk=access.notebook.pk)
     row = last_adopted(access.notebook, cell)
-    if row is None:
+    if row is None or row.before is None:  # never was one, or it was erased
         raise NothingToGoBackTo(_("There is no result before this one"))
     state, content = _read(access.notebook.pk)
     standing = {one.key.cell: one for one in cells_of(content, access.notebook.pk)}.get(cell)
@@ -142,7 +144,7 @@ def back(*, access: Access, by: User, cell: uuid.UUID) -> CellOutput:
         raise CellIsGone(_("The cell is not in the notebook any more"))
     if standing.output_id != str(row.output_id) or not stands_untouched(standing.text, row.text):
         raise PeopleWroteHere(_("People have written here since; their text stays"))
-    _append(access.notebook.pk, _replacing(state, cell, list(row.before or [])))
+    _append(access.notebook.pk, _replacing(state, cell, list(row.before)))
     row.status, row.decided_by, row.decided_at = Status.TAKEN_BACK, by, timezone.now()
     row.save(update_fields=["status", "decided_by", "decided_at"])
     leave_trace("output.taken_back", row, by)

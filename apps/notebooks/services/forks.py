@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import User
 from apps.core.errors import DomainError
 from apps.core.limits import Limit
-from apps.notebooks import crdt, document
-from apps.notebooks.models import Notebook
+from apps.notebooks import authors, crdt, document, history, redaction
+from apps.notebooks.models import Document, Notebook
 from apps.notebooks.services.notebooks import TITLE_LIMIT, copy_images, create_notebook
 from apps.organizations import audit
 
@@ -31,10 +31,18 @@ def fork_notebook(*, notebook: Notebook, by: User, content: bytes) -> Notebook:
     """
     FORKS.spend(by.pk)
     try:
-        state = crdt.squash(crdt.shallow(crdt.clean(content)))
+        state = crdt.squash(crdt.shallow(_without_erased(crdt.clean(content), notebook)))
     except crdt.BadUpdate as error:
         raise UnreadableCopy(_("This copy could not be read, so nothing was saved.")) from error
     return _kept(state, notebook=notebook, by=by)
+
+
+def _without_erased(content: bytes, notebook: Notebook) -> bytes:
+    """Return the copy less what was erased since, where that is why it may not be merged."""
+    head = Document.objects.get(pk=notebook.pk)
+    if head.redacted_at is None:
+        return content
+    return redaction.caught_up(content, state=history.whole(head).updates[0])
 
 
 @transaction.atomic
@@ -48,6 +56,7 @@ def _kept(state: bytes, *, notebook: Notebook, by: User) -> Notebook:
         content=state,
         audience=Notebook.Audience.PRIVATE,
     )
+    authors.copy(notebook.pk, fork.pk)
     sources = copy_images(notebook, fork, document.image_sources(state))
     if sources:
         fork.document.updates.update(payload=document.redirect(state, sources=sources))

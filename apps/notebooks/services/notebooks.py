@@ -3,11 +3,10 @@
 Who may call is the gate's matter (`access_notebook`); here stands what the state of things forbids.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import TextField
 from django.db.models.functions import Cast
@@ -17,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.core.errors import DomainError
-from apps.notebooks import document, history, selectors
+from apps.notebooks import authors, document, history, selectors
 from apps.notebooks.models import (
     Cell,
     Document,
@@ -27,9 +26,11 @@ from apps.notebooks.models import (
     ShareGrant,
     Visit,
 )
+from apps.notebooks.services import erasure
 from apps.organizations import audit
 from apps.organizations.models import Membership, Organization, Workspace
 from apps.organizations.policy import Level
+from apps.organizations.services import forgetting
 from apps.organizations.services.memberships import lock_organization
 from apps.realtime import publish
 from apps.realtime.access import AccessChanged
@@ -181,6 +182,7 @@ def duplicate_notebook(*, notebook: Notebook, by: User, workspace: Workspace) ->
     state = history.whole(notebook.document).updates[0]
     sources = copy_images(notebook, copy, document.image_sources(state))
     copy.document.updates.update(payload=document.copy(state, sources=sources))
+    authors.copy(notebook.pk, copy.pk)
     _record(copy, by, "notebook.duplicated", original=str(notebook.pk))
     return copy
 
@@ -232,16 +234,22 @@ def restore_notebook(*, notebook: Notebook, by: User) -> Notebook:
 
 
 @transaction.atomic
-def delete_notebook(*, notebook: Notebook, by: User) -> None:
-    """Delete the notebook, its document and its pictures for good; only from the trash."""
+def delete_notebook(*, notebook: Notebook, by: User | None) -> erasure.Erased:
+    """Delete the notebook, its document and its pictures for good; only from the trash.
+
+    Nothing of its text is left anywhere (services/erasure.py); the log keeps its id.
+    """
     notebook = _locked(notebook, trashed=True)
-    _record(notebook, by, "notebook.deleted", workspace=str(notebook.workspace))
     topic, pk = _topic(notebook), str(notebook.pk)
     files = set(notebook.images.values_list("file", flat=True))
+    erased = erasure.forget_everything(notebook)
+    _record(notebook, by, "notebook.deleted", workspace=str(notebook.workspace), **asdict(erased))
+    forgetting.forget_target(pk)
     notebook.delete()
-    transaction.on_commit(partial(_delete_files, files), robust=True)
+    transaction.on_commit(partial(erasure.delete_files, files), robust=True)
     publish.on_commit(topic, NotebookDeleted(notebook_id=pk))
     publish.on_commit(topic, AccessChanged())
+    return erased
 
 
 @transaction.atomic
@@ -344,16 +352,11 @@ def copy_images(notebook: Notebook, copy: Notebook, used: set[str]) -> dict[str,
     return sources
 
 
-def _delete_files(names: set[str]) -> None:
-    for name in names - set(Image.objects.filter(file__in=names).values_list("file", flat=True)):
-        default_storage.delete(name)
-
-
 def _topic(notebook: Notebook) -> str:
     return f"notebook.{notebook.pk}"
 
 
-def _record(notebook: Notebook, by: User, verb: str, **data: str) -> None:
+def _record(notebook: Notebook, by: User | None, verb: str, **data: Any) -> None:  # JSON
     audit.record(
         verb=verb, actor=by, organization=notebook.organization, target=notebook, data=data
     )

@@ -1,0 +1,27 @@
+"""Erasure, export, backup and restore once more, on a PostgreSQL of our own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.servers import ROOT, Postgres, temporary_folder
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+FILES = ["tests/notebooks/test_erasure.py"]
+
+
+def test_the_same_holds_on_postgresql() -> None:
+    with temporary_folder() as folder:
+        postgres = Postgres(folder / "postgres")
+        try:
+            postgres.start()
+            env = {**os.environ, "DATABASE_URL": postgres.url}
+            words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", *FILES]
+            done = subprocess.run(
+                words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=380, check=False
+            )
+            assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        finally:
+            postgres.kill()
