@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.notebooks.models import (
     Cell,
     CellOutput,
+    CellWriter,
     Contribution,
     DocAuthor,
     DocSnapshot,
@@ -141,6 +142,16 @@ class CellAdmin(WithoutContentAdmin):
     list_filter = ["kind"]
     search_fields = ["notebook__title", "name"]
     list_select_related = ["notebook"]
+
+
+@admin.register(CellWriter)
+class CellWriterAdmin(WithoutContentAdmin):
+    """Who wrote in which cell."""
+
+    list_display = ["notebook", "cell_id", "part", "user", "last_seq"]
+    list_filter = ["part"]
+    search_fields = ["notebook__title", "user__email"]
+    list_select_related = ["notebook", "user"]
 
 
 @admin.register(Edge)

@@ -54,7 +54,17 @@ def encode(document: Node) -> bytes:
 
 def decode(state: bytes) -> Node:
     """Return the document that an update, or all updates merged, amounts to."""
-    return {"type": "doc", "content": _content(_load(state).get(FRAGMENT, type=XmlFragment))}
+    return read(load(state))
+
+
+def read(doc: Doc) -> Node:
+    """Return the document that stands in a Doc of Yjs."""
+    return {"type": "doc", "content": _content(doc.get(FRAGMENT, type=XmlFragment))}
+
+
+def read_element(element: XmlElement) -> Node:
+    """Return one element of it, with what lies in it."""
+    return _element_node(element)
 
 
 def plain_text(node: Node) -> str:
@@ -64,26 +74,27 @@ def plain_text(node: Node) -> str:
 
 def image_sources(state: bytes) -> set[str]:
     """Return the addresses of the pictures that the document shows."""
-    found = _elements(_load(state).get(FRAGMENT, type=XmlFragment), "image")
+    found = _elements(load(state).get(FRAGMENT, type=XmlFragment), "image")
     return {str(image.attributes.get("src")) for image in found}
 
 
 def copy(state: bytes, *, sources: dict[str, str]) -> bytes:
     """Return the document as one update without what was deleted, pictures' addresses replaced."""
-    doc = _load(state)
+    doc = load(state)
     _redirect_(doc, sources)
     return bytes(doc.get_update())
 
 
 def redirect(state: bytes, *, sources: dict[str, str]) -> bytes:
     """Return the update with pictures' addresses replaced; what waits in it goes on waiting."""
-    doc = _load(state)
+    doc = load(state)
     before = doc.get_state()
     _redirect_(doc, sources)
     return crdt.merge([state, bytes(doc.get_update(before))])
 
 
-def _load(state: bytes) -> Doc:
+def load(state: bytes) -> Doc:
+    """Return the document of Yjs that an update, or all updates merged, amounts to."""
     try:
         return crdt.loaded(state)
     except crdt.BadUpdate as refusal:

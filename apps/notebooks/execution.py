@@ -2,12 +2,13 @@
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from apps.notebooks import authors, crdt, projection
+from apps.notebooks import crdt, projection, settling
 from apps.notebooks.models import DocSnapshot, Document, DocUpdate
 
 KEEP_ROWS = 20  # of the latest: a browser that was away for a moment needs no snapshot
@@ -28,7 +29,10 @@ def compact(notebook_id: uuid.UUID) -> int:
 
     The rows do not change, so they are merged without a lock; only the exchange holds one, and comes
     to nothing if another worker was quicker. Doing it twice is the same as doing it once.
+
+    The cells are read first: afterwards nobody could say whose updates changed them.
     """
+    project(notebook_id)
     merged = _merge(notebook_id)
     return _exchange(notebook_id, merged) if merged is not None else 0
 
@@ -63,7 +67,6 @@ def _exchange(notebook_id: uuid.UUID, merged: _Merged) -> int:
         document=document,
         defaults={"upto_seq": merged.upto, "state": merged.state, "created_at": timezone.now()},
     )
-    authors.note(notebook_id, upto_seq=merged.upto)
     taken, _by_model = DocUpdate.objects.filter(document=document, seq__lte=merged.upto).delete()
     return taken
 
@@ -79,3 +82,16 @@ def project(notebook_id: uuid.UUID) -> None:
     """Read the cells of one document anew; nothing to do when it has been deleted."""
     if Document.objects.filter(pk=notebook_id).exists():
         projection.project(notebook_id)
+
+
+def settle(notebook_id: uuid.UUID) -> int:
+    """Settle the cells of one notebook that are due; return how many records there are of it."""
+    return settling.settle_waiting(notebook=notebook_id)
+
+
+def settle_due(now: datetime | None = None) -> int:
+    """Read what was not read, then settle what is due anywhere, as much as one pass may do."""
+    now = now or timezone.now()
+    for notebook_id in settling.unread(now):
+        project(notebook_id)
+    return settling.settle_waiting(now=now)

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.db import transaction
+from django.utils import timezone
 
-from apps.notebooks import crdt, document, history
+from apps.notebooks import crdt, document, history, writers
+from apps.notebooks.chain import marks
 from apps.notebooks.chain.cells import cells_of
 from apps.notebooks.chain.graph import CellSpec
+from apps.notebooks.chain.marks import Place
 from apps.notebooks.chain.references import (
     CellKey,
     Part,
@@ -21,6 +24,18 @@ from apps.notebooks.chain.staleness import stands_untouched
 from apps.notebooks.models import Cell, CellOutput, Document, Edge
 from apps.realtime import publish
 from apps.realtime.events import Event
+
+ATTEMPTS = 3
+WRITTEN = [
+    "name",
+    "kind",
+    "position",
+    "spec",
+    "text",
+    "result_sha256",
+    "source_sha256",
+    "changed_at",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,22 +56,80 @@ class Projected:
 
 
 def project(notebook_id: uuid.UUID) -> Projected:
-    """Return the cells as the document has them now; the rows follow where they are behind."""
-    head = Document.objects.get(pk=notebook_id)
-    if head.chain_seq == head.last_seq:
-        return _from_rows(notebook_id)
-    stored = history.whole(head)
-    specs = cells_of(document.decode(crdt.merge(stored.updates)), notebook_id)
-    names = distinct_names([spec.name for spec in specs])
+    """Return the cells as the document has them now; the rows follow where they are behind.
+
+    So does who wrote in them (writers.py): every update lies between two readings.
+    """
+    for _ in range(ATTEMPTS):
+        head = Document.objects.get(pk=notebook_id)
+        if head.chain_seq == head.last_seq:
+            return _from_rows(notebook_id)
+        read = _Read.of(head)
+        if head.chain_seq >= read.seq or _keep(head, read):
+            break  # else somebody else has read it meanwhile
+    return Projected(notebook=notebook_id, cells=_judged(read.specs), names=read.names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What a document has, up to an update."""
+
+    seq: int
+    vector: bytes
+    specs: list[CellSpec]
+    names: list[str]
+    fingerprints: dict[Place, str]
+
+    @classmethod
+    def of(cls, head: Document) -> "_Read":
+        stored = history.whole(head)
+        doc = document.load(crdt.merge(stored.updates))
+        content = document.read(doc)
+        specs = cells_of(content, head.pk)
+        places = marks.places_of(content)
+        return cls(
+            seq=stored.seq,
+            vector=doc.get_state(),
+            specs=specs,
+            names=distinct_names([spec.name for spec in specs]),
+            fingerprints={place: marks.fingerprint(part) for place, part in places.items()},
+        )
+
+
+def _keep(head: Document, read: _Read) -> bool:
+    """Bring the rows up to what was read; say whether nobody else did so meanwhile."""
+    written = writers.look_up(head, _reading(head, read))
     rows = [
-        _row(spec, name, place) for place, (spec, name) in enumerate(zip(specs, names, strict=True))
+        _row(spec, name, place)
+        for place, (spec, name) in enumerate(zip(read.specs, read.names, strict=True))
     ]
+    for row in rows:
+        row.result_sha256 = read.fingerprints.get((row.cell_id, marks.RESULT), "")
+        row.source_sha256 = read.fingerprints.get((row.cell_id, marks.SOURCE), "")
+        row.changed_at = written.at or timezone.now()
     with transaction.atomic():
-        newer = Document.objects.filter(pk=notebook_id, chain_seq__lt=stored.seq)
-        if newer.update(chain_seq=stored.seq) and _write(notebook_id, rows):
-            _write_edges(notebook_id, specs)
-            announce(notebook_id)
-    return Projected(notebook=notebook_id, cells=_judged(specs), names=names)
+        known = Document.objects.filter(pk=head.pk, chain_seq=head.chain_seq)
+        if not known.update(chain_seq=read.seq):
+            return False
+        writers.keep(head.pk, written)
+        if _write(head.pk, rows):
+            _write_edges(head.pk, read.specs)
+            announce(head.pk)
+    return True
+
+
+def _reading(head: Document, read: _Read) -> writers.Reading:
+    """Return what is not as the rows have it."""
+    before: dict[Place, str] = {}
+    columns = ("cell_id", "result_sha256", "source_sha256")
+    for cell, result, source in Cell.objects.filter(notebook=head.pk).values_list(*columns):
+        before[cell, marks.RESULT], before[cell, marks.SOURCE] = result, source
+    return writers.Reading(
+        upto=read.seq,
+        vector=read.vector,
+        places=list(read.fingerprints),
+        changed=[one for one, hashed in read.fingerprints.items() if before.get(one, "") != hashed],
+    )
 
 
 def announce(notebook_id: uuid.UUID) -> None:
@@ -67,23 +140,30 @@ def announce(notebook_id: uuid.UUID) -> None:
 
 
 def _write(notebook_id: uuid.UUID, rows: list[Cell]) -> bool:
-    """Make the table hold exactly these rows; say whether anything was different."""
+    """Make the table hold exactly these rows; say whether anything that is shown was different."""
     known = {row.cell_id: row for row in Cell.objects.filter(notebook=notebook_id)}
     gone = known.keys() - {row.cell_id for row in rows}
     fresh, changed = [], []
+    is_shown = bool(gone)
     for row in rows:
         old = known.get(row.cell_id)
         if old is None:
             fresh.append(row)
-        elif _content(old) != _content(row):
-            row.pk = old.pk
+            continue
+        row.pk = old.pk
+        if row.result_sha256 == old.result_sha256:
+            row.changed_at = old.changed_at
+        is_shown = is_shown or _content(old) != _content(row)
+        if _content(old) != _content(row) or _hashes(old) != _hashes(row):
             changed.append(row)
-    if not (gone or fresh or changed):
-        return False
     Cell.objects.filter(notebook=notebook_id, cell_id__in=gone).delete()
     Cell.objects.bulk_create(fresh)
-    Cell.objects.bulk_update(changed, ["name", "kind", "position", "spec", "text"])
-    return True
+    Cell.objects.bulk_update(changed, WRITTEN)
+    return is_shown or bool(fresh)
+
+
+def _hashes(row: Cell) -> tuple[str, str]:
+    return (row.result_sha256, row.source_sha256)
 
 
 def _content(row: Cell) -> tuple[object, ...]:

@@ -158,6 +158,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
 CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {"default": {}, "inference": {}}
 CELERY_BEAT_SCHEDULE |= {
     "notebooks.compact_due": {"task": "apps.notebooks.tasks.compact_due", "schedule": 300.0},
+    "notebooks.settle_due": {"task": "apps.notebooks.tasks.settle_due", "schedule": 300.0},
     "core.forget_sessions": {"task": "apps.core.tasks.forget_sessions", "schedule": 6 * 3600.0},
 }
 CELERY_TASK_ACKS_LATE = True

@@ -10,11 +10,13 @@ from apps.notebooks.models.documents import (
 )
 from apps.notebooks.models.notebooks import Contribution, Image, Notebook, Visit
 from apps.notebooks.models.sharing import ShareGrant
+from apps.notebooks.models.writers import CellWriter
 
 __all__ = [
     "SCHEMA_VERSION",
     "Cell",
     "CellOutput",
+    "CellWriter",
     "Contribution",
     "DocAuthor",
     "DocSnapshot",

@@ -20,11 +20,28 @@ class Cell(models.Model):
     position = models.PositiveIntegerField()
     spec = models.JSONField()  # instruction, parameters, standing output
     text = models.TextField(blank=True)  # the standing text
+    # Of the words and whose they are (chain/marks.py); empty where there are none.
+    result_sha256 = models.CharField(max_length=64, blank=True)
+    source_sha256 = models.CharField(max_length=64, blank=True)
+    changed_at = models.DateTimeField(default=timezone.now)  # the result, last
+    # Of the result that settled last; nothing before the first time.
+    settled_sha256 = models.CharField(max_length=64, null=True, blank=True)
+    settle_due = models.CharField(
+        max_length=10, blank=True
+    )  # what made it final, until a worker came
 
     class Meta:
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(fields=["notebook", "cell_id"], name="cell_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["changed_at"],
+                condition=~models.Q(result_sha256=models.F("settled_sha256")),
+                name="cell_unsettled",
+            ),
+            models.Index(fields=["id"], condition=~models.Q(settle_due=""), name="cell_settle_due"),
         ]
 
     def __str__(self) -> str:
@@ -79,6 +96,7 @@ class CellOutput(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     decided_at = models.DateTimeField(null=True, blank=True)
+    adopted_seq = models.PositiveBigIntegerField(null=True, blank=True)  # the update that put it in
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

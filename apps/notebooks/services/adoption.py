@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -15,6 +16,7 @@ from apps.accounts.models import User
 from apps.core.errors import DomainError, NotVisible
 from apps.inference.models import OutboxRow, Output
 from apps.inference.outbox import Message
+from apps.learning.services import feedback
 from apps.notebooks import ai, crdt, document, history, projection
 from apps.notebooks.chain.cells import (
     NoSuchCell,
@@ -53,8 +55,6 @@ def consume(message: Message) -> None:
     if message.kind != OutboxRow.Kind.OUTPUT_COMMITTED or message.subject.kind != "notebook":
         return
     output = Output.objects.get(pk=message.payload["output"])
-    if output.erased_at is not None:
-        return
     context = message.payload["context"]
     notebook = uuid.UUID(context["notebook"])
     if not Notebook.objects.filter(pk=notebook).exists():
@@ -117,13 +117,24 @@ def adopt(*, access: Access, by: User, output: uuid.UUID) -> CellOutput:
     row = output_of(access.notebook, output)
     state, content = _read(row.notebook_id)
     _put(row, state, content, by=by)
-    siblings = CellOutput.objects.filter(
+    waiting = CellOutput.objects.filter(
         notebook=access.notebook, cell_id=row.cell_id, status=Status.WAITING
     )
-    siblings.update(status=Status.SUPERSEDED)
+    _note_choice(row, by, among=waiting)
+    waiting.update(status=Status.SUPERSEDED)
     leave_trace("output.adopted", row, by)
     projection.announce(access.notebook.pk)
     return row
+
+
+def _note_choice(row: CellOutput, by: User, *, among: QuerySet[CellOutput]) -> None:
+    """Keep that the person preferred the output to its other variants, where they waited beside it."""
+    variants = among.filter(step_id=row.step_id).exclude(pk=row.pk)
+    feedback.note_adoption(
+        output=Output.objects.get(pk=row.output_id),
+        by=by,
+        over=list(variants.values_list("output_id", flat=True)),
+    )
 
 
 @transaction.atomic
@@ -136,7 +147,7 @@ def back(*, access: Access, by: User, cell: uuid.UUID) -> CellOutput:
     """
     Document.objects.select_for_update().get(pk=access.notebook.pk)
     row = last_adopted(access.notebook, cell)
-    if row is None or row.before is None:  # never was one, or it was erased
+    if row is None:
         raise NothingToGoBackTo(_("There is no result before this one"))
     state, content = _read(access.notebook.pk)
     standing = {one.key.cell: one for one in cells_of(content, access.notebook.pk)}.get(cell)
@@ -144,7 +155,7 @@ def back(*, access: Access, by: User, cell: uuid.UUID) -> CellOutput:
         raise CellIsGone(_("The cell is not in the notebook any more"))
     if standing.output_id != str(row.output_id) or not stands_untouched(standing.text, row.text):
         raise PeopleWroteHere(_("People have written here since; their text stays"))
-    _append(access.notebook.pk, _replacing(state, cell, list(row.before)))
+    _append(access.notebook.pk, _replacing(state, cell, list(row.before or [])))
     row.status, row.decided_by, row.decided_at = Status.TAKEN_BACK, by, timezone.now()
     row.save(update_fields=["status", "decided_by", "decided_at"])
     leave_trace("output.taken_back", row, by)
@@ -189,9 +200,10 @@ def _put(row: CellOutput, state: bytes, content: dict[str, Any], *, by: User | N
         row.before = result_content(content, row.cell_id)
     except NoSuchCell as gone:
         raise CellIsGone(_("The cell is not in the notebook any more")) from gone
-    _append(row.notebook_id, _replacing(state, row.cell_id, result.content(), of=result))
+    update = _replacing(state, row.cell_id, result.content(), of=result)
+    row.adopted_seq = _append(row.notebook_id, update)
     row.status, row.decided_by, row.decided_at = Status.ADOPTED, by, timezone.now()
-    row.save(update_fields=["before", "status", "decided_by", "decided_at"])
+    row.save(update_fields=["before", "status", "decided_by", "decided_at", "adopted_seq"])
 
 
 def _replacing(
@@ -203,7 +215,8 @@ def _replacing(
         raise CellIsGone(_("The cell is not in the notebook any more")) from gone
 
 
-def _append(notebook: uuid.UUID, payload: bytes) -> None:
+def _append(notebook: uuid.UUID, payload: bytes) -> int:
+    """Append the update and return its number."""
     batch = updates.append(
         notebook_id=notebook,
         incoming=[updates.Incoming(user_id=None, payload=payload)],
@@ -211,3 +224,4 @@ def _append(notebook: uuid.UUID, payload: bytes) -> None:
     )
     if batch.outcomes[0].refusal is not None:
         raise NotebookIsClosed(_("The notebook is in the trash: the text waits until it is back"))
+    return batch.last

@@ -14,9 +14,11 @@ from apps.accounts.models import User
 from apps.catalog import selectors as catalog
 from apps.core.errors import DomainError, NotVisible
 from apps.inference import services as inference
-from apps.inference.models import Run, StepRun
+from apps.inference.models import Output, Run, StepRun
 from apps.inference.specs import StepSpec, Subject
-from apps.notebooks import ai, outside, projection
+from apps.learning.models import EditRecord
+from apps.learning.services import feedback
+from apps.notebooks import ai, outside, projection, settling
 from apps.notebooks.chain.graph import CellSpec, Graph, Outside, compile_graph
 from apps.notebooks.chain.prompts import Standing, hash_of, step_of
 from apps.notebooks.chain.references import CellKey, Reference
@@ -138,6 +140,9 @@ def start_update(
             return going_on
         raise NothingOutOfDate(_("Everything is up to date"))
     follows = plan.follows & frozenset(steps)
+    if cells is not None:
+        current = [key for key in steps if chain.made_from.get(key) == plan.hashes[key]]
+        _note_regeneration(current, by)
     return inference.start_run(
         organization=access.notebook.organization,
         actor=by,
@@ -147,6 +152,18 @@ def start_update(
             idempotency_key=idempotency_key, trigger="update" if cells is None else "cell"
         ),
     )
+
+
+def _note_regeneration(current: list[CellKey], by: User) -> None:
+    """Keep that the person wants other texts than the cells have, although none is out of date."""
+    for key in current:
+        outputs = CellOutput.objects.filter(notebook=key.notebook, cell_id=key.cell)
+        last = outputs.latest("created_at")  # there is one: it was made from the same inputs
+        kept = outputs.filter(
+            step_id=last.step_id,
+            status__in=[CellOutput.Status.WAITING, CellOutput.Status.ADOPTED],
+        )
+        feedback.note_regeneration(outputs=list(kept.values_list("output_id", flat=True)), by=by)
 
 
 def _busy(plan: Plan) -> set[str]:
@@ -210,6 +227,7 @@ def release(*, access: Access, by: User, cell: uuid.UUID) -> Release:
         target=access.notebook,
         data={"cell": name, "number": number, "sha256": made.sha256},
     )
+    settling.settle_cells(notebook=access.notebook, cells=[cell], settle=EditRecord.Settle.RELEASED)
     projection.announce(access.notebook.pk)
     return made
 
@@ -237,6 +255,7 @@ def dismiss(*, access: Access, by: User, output: uuid.UUID) -> CellOutput:
         status=CellOutput.Status.DISMISSED, decided_by=by, decided_at=timezone.now()
     )
     adoption.leave_trace("output.dismissed", row, by)
+    feedback.note_dismissal(output=Output.objects.get(pk=row.output_id), by=by)
     projection.announce(access.notebook.pk)
     row.refresh_from_db()
     return row
