@@ -9,5 +9,6 @@ urlpatterns = [
     path("", include("apps.core.urls")),
     path("", include("apps.organizations.urls.account")),
     path("", include("apps.organizations.urls")),
+    path("", include("apps.learning.urls")),
     path("", include("apps.notebooks.urls")),
 ]

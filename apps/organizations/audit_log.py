@@ -258,6 +258,7 @@ WORDS = {
     "profile.learning_allowed": _("let what they write be learned from again"),
     "run.started": _("had models write"),
     "run.stopped": _("stopped the models"),
+    "learning.downloaded": _("downloaded what may be learned from"),
     "model.deployed": _("deployed a model"),
     "organization.ai_switched_on": _("let models write in the organization"),
     "organization.ai_switched_off": _("switched models off in the organization"),

@@ -8,7 +8,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.organizations.models import Membership, Organization
-from apps.organizations.policy import ADMINISTRATORS, AUDIT_READERS, PEOPLE_MANAGERS
+from apps.organizations.policy import (
+    ADMINISTRATORS,
+    AUDIT_READERS,
+    LEARNING_READERS,
+    PEOPLE_MANAGERS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,12 @@ class Entry:
 ENTRIES = [
     Entry(route="notebooks:list", label=_("Notebooks"), icon="notebook-text"),
     Entry(route="notebooks:trash", label=_("Trash"), icon="trash-2"),
+    Entry(
+        route="learning:list",
+        label=_("Learning"),
+        icon="graduation-cap",
+        roles=frozenset(LEARNING_READERS),
+    ),
     Entry(
         route="organizations:people",
         label=_("People"),

@@ -41,6 +41,7 @@ ADMINISTRATORS = {Role.OWNER, Role.ADMIN}
 LOCAL_ADMINISTRATORS = {Role.DIVISION_LEAD, Role.WORKSPACE_MANAGER}
 PEOPLE_MANAGERS = ADMINISTRATORS | LOCAL_ADMINISTRATORS
 AUDIT_READERS = ADMINISTRATORS | {Role.AUDITOR, Role.DIVISION_LEAD}
+LEARNING_READERS = {Role.STEWARD, Role.DIVISION_LEAD}  # what people wrote: not the administrators
 
 # Nobody gives, changes or takes a role that ranks above the highest of their own in that place.
 RANK: dict[str, int] = {
@@ -168,6 +169,7 @@ is_people_manager = has_role("is_people_manager", PEOPLE_MANAGERS)
 is_divisions_manager = has_role("is_divisions_manager", ADMINISTRATORS | {Role.DIVISION_LEAD})
 is_audit_reader = has_role("is_audit_reader", AUDIT_READERS)
 is_creator = has_role("is_creator", CREATORS)
+is_steward = has_role("is_steward", {Role.STEWARD})
 
 # On the scope at hand: an organization, a division or a workspace.
 rules.add_perm("organizations.delete_organization", is_owner)
@@ -177,6 +179,7 @@ rules.add_perm("organizations.manage_divisions", is_divisions_manager)
 rules.add_perm("organizations.manage_workspaces", is_people_manager)
 rules.add_perm("organizations.read_audit", is_audit_reader)
 rules.add_perm("organizations.create_notebook", is_creator)
+rules.add_perm("organizations.download_learning", is_steward)
 
 # On an organization: whether a page of administration has something for the person.
 rules.add_perm(
@@ -187,4 +190,7 @@ rules.add_perm(
 )
 rules.add_perm(
     "organizations.open_audit", has_role_somewhere("reads_audit_somewhere", AUDIT_READERS)
+)
+rules.add_perm(
+    "organizations.open_learning", has_role_somewhere("reads_learning_somewhere", LEARNING_READERS)
 )

@@ -21,6 +21,7 @@ ADMINISTRATORS = {"admin", "owner"}
 MANAGERS = ADMINISTRATORS | {"manager", "lead"}  # of people and parts
 LEADS = ADMINISTRATORS | {"lead"}
 AUDIT_READERS = LEADS | {"auditor"}
+STEWARDS = {"steward"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +100,10 @@ ROWS = [
     # The log
     get("organizations:audit", AUDIT_READERS),
     post("organizations:audit_export", AUDIT_READERS),
+    # What was learned
+    get("learning:list", STEWARDS | {"lead"}),
+    get("learning:output", STEWARDS | {"lead"}),
+    post("learning:download", STEWARDS),
     # Notebooks of the organization
     get("notebooks:list", MEMBERS),
     get("notebooks:trash", MEMBERS),

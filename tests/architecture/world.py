@@ -9,6 +9,7 @@ from django.core.files.base import ContentFile
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.inference.models import Output
 from apps.notebooks.models import Image, Notebook, ShareGrant
 from apps.notebooks.services import leaving
 from apps.notebooks.services.sharing import create_link, link_token
@@ -17,6 +18,7 @@ from apps.organizations.policy import Level
 from apps.organizations.services import invitations
 from apps.organizations.services.memberships import RoleGiven
 from tests import factories
+from tests.learning import stories
 
 ANONYMOUS = "anonymous"
 
@@ -88,9 +90,16 @@ def _names(company: factories.Company, notebook: Notebook, *, colleague: User) -
         "image": str(_image(notebook).pk),
         "grant": str(grant.pk),
         "link_token": link_token(link),
+        "output": str(_output(company).pk),
         "nothing": str(uuid.uuid4()),
         "number": "1",
     }
+
+
+def _output(company: factories.Company) -> Output:
+    made = stories.wrote(company.launches)
+    stories.settled(made, company.launches)
+    return made
 
 
 def _image(notebook: Notebook) -> Image:
