@@ -15,6 +15,7 @@ from apps.accounts.models import User
 from apps.core.errors import NotVisible
 from apps.notebooks.models import Notebook, ShareGrant
 from apps.notebooks.models.notebooks import NotebookQuerySet
+from apps.notebooks.rights import levels_on
 from apps.organizations.models import Membership, Organization, Workspace
 from apps.organizations.policy import CREATORS, ROLE_LEVEL, Level, ancestry, workspace_level
 
@@ -48,7 +49,8 @@ def access_notebook(user: User, pk: uuid.UUID | str, *, need: Level = Level.VIEW
     )
     if notebook is None:
         raise NotVisible
-    level = level_of(user, notebook)
+    # As `level_of`, in fewer queries: the time that a refusal takes must not tell that there is something.
+    level = levels_on(notebook, [user.pk])[user.pk] if user.is_active else Level.NONE
     if level < max(need, Level.VIEW):
         raise NotVisible
     return Access(notebook=notebook, level=level)
