@@ -20,6 +20,7 @@ from typing import Any
 from tests import servers
 
 NEEDED = (  # by `celery worker` and `manage.py serve`
+    "celery.apps.beat",
     "celery.bin.celery",
     "celery.bin.worker",
     "celery.apps.worker",

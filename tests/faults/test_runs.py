@@ -149,6 +149,8 @@ def production() -> Iterator[tuple[Place, servers.Redis]]:
         driver = Driver(env)
         driver.ask("prepare")
         keepers = [Keeper(worker(nursery, folder, number)) for number in range(2)]
+        schedule = beat(nursery, folder)
+        schedule.start()
         for keeper in keepers:
             keeper.start()
         try:
@@ -156,6 +158,7 @@ def production() -> Iterator[tuple[Place, servers.Redis]]:
         finally:
             for keeper in keepers:
                 keeper.end()
+            schedule.kill()
             driver.close()
             nursery.close()
 
@@ -166,10 +169,17 @@ def migrate(env: dict[str, str]) -> None:
 
 
 def worker(nursery: Nursery, folder: Path, number: int) -> Forked:
-    celery = [sys.executable, "-m", "celery", "-A", "inferencecloud", "worker", "--beat"]
+    celery = [sys.executable, "-m", "celery", "-A", "inferencecloud", "worker"]
     flags = ["--pool", "threads", "--concurrency", "3", "--loglevel", "warning"]
-    schedule = ["--schedule", str(folder / f"beat{number}"), "--hostname", f"w{number}@here"]
-    return Forked(nursery, [*celery, *flags, *schedule], log=folder / f"worker{number}.log")
+    name = ["--hostname", f"w{number}@here"]
+    return Forked(nursery, [*celery, *flags, *name], log=folder / f"worker{number}.log")
+
+
+def beat(nursery: Nursery, folder: Path) -> Forked:
+    """Return the schedule, a process of its own as in production: inside a worker it outlives it."""
+    celery = [sys.executable, "-m", "celery", "-A", "inferencecloud", "beat"]
+    flags = ["--schedule", str(folder / "schedule"), "--loglevel", "warning"]
+    return Forked(nursery, [*celery, *flags], log=folder / "beat.log")
 
 
 @contextmanager
