@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, OuterRef, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,7 +23,7 @@ from apps.notebooks.chain.graph import CellSpec, Graph, Outside, compile_graph
 from apps.notebooks.chain.prompts import Standing, hash_of, step_of
 from apps.notebooks.chain.references import CellKey, Reference
 from apps.notebooks.chain.staleness import Plan, plan_cells, plan_update, texts_read
-from apps.notebooks.models import CellOutput, Notebook, Release
+from apps.notebooks.models import Cell, CellOutput, Notebook, Release
 from apps.notebooks.selectors import Access, access_notebook
 from apps.notebooks.services import adoption
 from apps.organizations import audit
@@ -103,12 +103,17 @@ def chain_for(user: User, notebook: Notebook) -> Chain:
 
 
 def _made_from(graph: Graph) -> dict[CellKey, str]:
-    """Return the input hash of the newest output of every cell that ever had one."""
+    """Return the input hash of the newest output of every cell that has one, and read no older one."""
     notebooks = {key.notebook for key in graph.cells}
-    newest = CellOutput.objects.filter(notebook__in=notebooks, variant=0).order_by("created_at")
+    of_cell = CellOutput.objects.filter(
+        notebook=OuterRef("notebook"), cell_id=OuterRef("cell_id"), variant=0
+    )
+    newest = of_cell.order_by("-created_at").values("input_hash")[:1]
+    cells = Cell.objects.filter(notebook__in=notebooks).annotate(made_from=Subquery(newest))
     return {
         CellKey(notebook=notebook, cell=cell): hashed
-        for notebook, cell, hashed in newest.values_list("notebook", "cell_id", "input_hash")
+        for notebook, cell, hashed in cells.values_list("notebook", "cell_id", "made_from")
+        if hashed is not None
     }
 
 
