@@ -66,10 +66,21 @@ def test_an_empty_division_is_deleted_and_its_roles_end(company: Company, told: 
         organization=company.organization, parent=None, name="Empty", by=company.owner
     )
     lead = factories.member(empty, Role.DIVISION_LEAD)
+    factories.member(company.launches, user=lead)
     structure.delete_division(division=empty, by=company.owner)
     assert not Division.objects.filter(pk=empty.pk).exists()
     assert f"user.{lead.pk}" in told
     assert AuditEvent.objects.get(verb="division.deleted").target_label == "Empty"
+
+
+def test_nobody_leaves_the_organization_with_a_division(company: Company) -> None:
+    empty = structure.add_division(
+        organization=company.organization, parent=None, name="Empty", by=company.owner
+    )
+    lead = factories.member(empty, Role.DIVISION_LEAD)
+    with pytest.raises(structure.DivisionHoldsLastRoles, match=lead.name):
+        structure.delete_division(division=empty, by=company.owner)
+    assert empty.memberships.filter(user=lead).exists()
 
 
 def test_names_change_and_addresses_stay(company: Company) -> None:

@@ -1,6 +1,7 @@
 """Build and change the tree of divisions and workspaces."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -9,7 +10,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import User
 from apps.core.errors import DomainError
 from apps.organizations import audit
-from apps.organizations.models import Division, Organization, Workspace
+from apps.organizations.models import Division, Membership, Organization, Workspace
 from apps.organizations.policy import ancestry
 from apps.organizations.services import access
 from apps.organizations.services.slugs import free_slug
@@ -21,6 +22,10 @@ class DivisionInItself(DomainError):
 
 class DivisionNotEmpty(DomainError):
     """A division that still holds something cannot be deleted."""
+
+
+class DivisionHoldsLastRoles(DomainError):
+    """Somebody would leave the organization with the division, and nobody take over what they own."""
 
 
 class OtherOrganization(DomainError):
@@ -74,11 +79,14 @@ def move_division(*, division: Division, parent: Division | None, by: User) -> D
 @transaction.atomic
 def delete_division(*, division: Division, by: User) -> None:
     """Delete a division that holds neither divisions nor workspaces; its roles end."""
+    # Nobody's other role ends meanwhile.
+    Organization.objects.select_for_update(no_key=True).get(pk=division.organization_id)
     division = Division.objects.select_for_update(of=("self",)).get(pk=division.pk)
     if division.children.exists() or division.workspaces.exists():
         message = _("“%(division)s” still holds divisions or workspaces: move them first.")
         raise DivisionNotEmpty(message % {"division": division})
     members = list(division.memberships.values_list("user_id", flat=True))
+    _refuse_last_roles(division, members)
     _record("division.deleted", division, by, roles_ended=len(members))
     division.delete()
     access.changed_for(members)
@@ -133,6 +141,18 @@ def reopen_workspace(*, workspace: Workspace, by: User) -> Workspace:
     workspace.save(update_fields=["archived_at"])
     _record("workspace.reopened", workspace, by)
     return workspace
+
+
+def _refuse_last_roles(division: Division, members: list[UUID]) -> None:
+    elsewhere = Membership.objects.filter(organization=division.organization_id, user__in=members)
+    kept = elsewhere.exclude(division=division).values("user")
+    last = User.objects.filter(pk__in=members).exclude(pk__in=kept).order_by("name")
+    if last:
+        message = _(
+            "The only role of %(people)s is in “%(division)s”: give another, or remove them."
+        )
+        people = ", ".join(str(person) for person in last[:5])
+        raise DivisionHoldsLastRoles(message % {"people": people, "division": division})
 
 
 def _must_belong(division: Division, organization: Organization) -> None:
