@@ -124,11 +124,17 @@ def _reading(head: Document, read: _Read) -> writers.Reading:
     columns = ("cell_id", "result_sha256", "source_sha256")
     for cell, result, source in Cell.objects.filter(notebook=head.pk).values_list(*columns):
         before[cell, marks.RESULT], before[cell, marks.SOURCE] = result, source
+    adopted = CellOutput.objects.filter(
+        notebook=head.pk, adopted_seq__gt=head.chain_seq, adopted_seq__lte=read.seq
+    )
+    # What was adopted and taken away again since leaves no difference, but somebody did it.
+    came_in = {(cell, marks.RESULT) for cell in adopted.values_list("cell_id", flat=True)}
+    changed = {one for one, hashed in read.fingerprints.items() if before.get(one, "") != hashed}
     return writers.Reading(
         upto=read.seq,
         vector=read.vector,
         places=list(read.fingerprints),
-        changed=[one for one, hashed in read.fingerprints.items() if before.get(one, "") != hashed],
+        changed=changed | (came_in & read.fingerprints.keys()),
     )
 
 

@@ -24,12 +24,13 @@ def output(
     *,
     key: str = "",
     reads: dict[str, Output | None] | None = None,
+    run_key: str = "",
 ) -> Output:
     """Return an output of a step with this key, made from what `reads` names."""
     known = StepRun.objects.filter(deployment__isnull=False).first()
     deployment = known.deployment if known else builders.deployment()
     key = key or key_of(uuid4())
-    run = builders.start(organization, [builders.spec(key)])
+    run = builders.start(organization, [builders.spec(key)], key=run_key)
     step = run.steps.get()
     return Output.objects.create(
         organization=organization,

@@ -5,15 +5,16 @@ output came in (cells.py, "origins"). A character that still stands under its id
 What was moved, copied, or brought back by an undo is new to Yjs, and carries the output's mark: each
 piece of it (marks.py) is traced to where its text stands in the output, longest pieces first. Where the
 whole piece stands nowhere its longest stretch does, and what is left before and behind it is traced in
-the same way. Of several such places it is the one of which most is not accounted for yet, the first of
-those. (A piece that was moved and then cut may so be taken for another, where the output repeats itself.)
+the same way. Of several such places it is one of which nothing is accounted for yet; else, the piece is
+a copy, one of which all is; else that of which most is not; of several the first. (A piece that was moved
+and then cut may so be taken for another, where the output repeats itself.)
 
 So a character counts once, however often it was copied, and wherever in the notebook it was moved to;
 text that only carries the mark counts for nothing. Characters are Unicode's, as Python counts them. Line
 breaks count on neither side: they are no characters of a document.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 from heapq import heapify, heappop, heappush
 
@@ -149,15 +150,20 @@ class _Tracing:
         return [rest for rest in (text[: match.a], text[end:]) if rest]
 
     def _take(self, text: str) -> bool:
-        """Account for the place of the text of which most is new; say whether it is in the output."""
-        best, most = -1, -1
-        at = self._output.find(text)
-        while at >= 0 and most < len(text):
-            new = len(text) - sum(self._is_taken[at : at + len(text)])
-            if new > most:
-                best, most = at, new
-            at = self._output.find(text, at + 1)
-        if best < 0:
+        """Account for a place where the text stands; say whether there is one."""
+        places = list(self._found(text))
+        if not places:
             return False
-        self._is_taken[best : best + len(text)] = b"\x01" * len(text)
+        size = len(text)
+        news = {at: size - sum(self._is_taken[at : at + size]) for at in places}
+        if size not in news.values() and 0 in news.values():
+            return True  # it is a copy of what is accounted for
+        best = max(places, key=lambda at: news[at])
+        self._is_taken[best : best + size] = b"\x01" * size
         return True
+
+    def _found(self, text: str) -> Iterator[int]:
+        at = self._output.find(text)
+        while at >= 0:
+            yield at
+            at = self._output.find(text, at + 1)
