@@ -34,7 +34,7 @@ class Account:
 
 
 def demo_accounts(data_dir: Path) -> dict[str, Account]:
-    """Return the demo's people by mailbox (mara, tomas, ines, jonas), as the first start kept them."""
+    """Return the demo's people by mailbox (mara, tomas, ines, jonas, noor), as the first start kept them."""
     found = {}
     for line in (data_dir / "demo-accounts.txt").read_text().splitlines():
         role, _, person = line.partition(": ")

@@ -30,6 +30,7 @@ PAGES = {
     "structure": ("jonas", "structure/"),
     "audit": ("jonas", "audit/"),
     "organization": ("jonas", "settings/"),
+    "learning-empty": ("noor", "learning/"),
     "profile": ("mara", "/settings/"),
     "not-found": ("mara", "/no/such/page/"),
 }

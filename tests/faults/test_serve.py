@@ -36,7 +36,7 @@ def test_the_first_start_prints_its_address_and_the_accounts_once(serving: serve
     accounts = visitors.demo_accounts(Path(serving.env["DATA_DIR"]))
 
     assert serving.words.count(serving.url) == 1
-    assert set(accounts) == {"mara", "tomas", "ines", "jonas"}
+    assert set(accounts) == {"mara", "tomas", "ines", "jonas", "noor"}
     for account in accounts.values():
         assert serving.words.count(account.password) == 1
 

@@ -30,9 +30,10 @@ def test_the_demo_is_a_company_with_people_by_role(tmp_path: Path) -> None:
     people = {
         account.role.split(" ")[0]: User.objects.get(email=account.email) for account in accounts
     }
-    assert list(people) == ["Editor", "Approver", "Admin"]
+    assert list(people) == ["Editor", "Approver", "Admin", "Model"]
     assert roles_in(people["Admin"], company) == {Role.OWNER}
-    assert len({account.password for account in accounts}) == len(accounts) == 4
+    assert roles_in(people["Model"], company) == {Role.STEWARD}
+    assert len({account.password for account in accounts}) == len(accounts) == 5
 
 
 def test_everybody_of_the_demo_can_sign_in_at_once(tmp_path: Path) -> None:

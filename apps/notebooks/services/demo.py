@@ -65,12 +65,13 @@ def _people() -> tuple[list[DemoAccount], dict[str, User]]:
         ("editor_elsewhere", "Tomás Rivera", "tomas", "Editor in Retail Europe"),
         ("approver", "Ines Keller", "ines", "Approver in Brand"),
         ("admin", "Jonas Okafor", "jonas", "Admin (owner of the organization)"),
+        ("steward", "Noor Haddad", "noor", "Model steward (what was learned)"),
     ]
     made, users = [], {}
     for color, (key, name, mailbox, role) in enumerate(cast):
         email, password = f"{mailbox}@alderfinch.example", secrets.token_urlsafe(12)
         user = accounts.create_verified_user(email=email, password=password, name=name)
-        user.caret_color = color * 2  # four people, four colours that are easy to tell apart
+        user.caret_color = color * 2 % 7  # of eight colours those that are easy to tell apart
         user.save(update_fields=["caret_color"])
         users[key] = user
         made.append(DemoAccount(role=role, name=name, email=email, password=password))
@@ -98,6 +99,7 @@ def _roles(company: Company, users: dict[str, User]) -> None:
         ("editor", Role.EDITOR, company.brand),
         ("editor_elsewhere", Role.EDITOR, company.retail),
         ("approver", Role.APPROVER, company.brand),
+        ("steward", Role.STEWARD, company.organization),
     ]:
         given = RoleGiven(scope=scope, role=role)
         create_membership(user=users[key], given=given, by=users["admin"])
