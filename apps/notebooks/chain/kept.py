@@ -1,20 +1,23 @@
 """How many characters of an output still stand in a document.
 
-Adopted characters have ids of Yjs that never change, and the document notes under which of them an
-output came in (cells.py, "origins"). A character that still stands under its id is known to be kept.
-What was moved, copied, or brought back by an undo is new to Yjs, and carries the output's mark: each
-piece of it (marks.py) is traced to where its text stands in the output, longest pieces first. Where the
-whole piece stands nowhere its longest stretch does, and what is left before and behind it is traced in
-the same way. Of several such places it is one of which nothing is accounted for yet; else, the piece is
-a copy, one of which all is; else that of which most is not; of several the first. (A piece that was moved
-and then cut may so be taken for another, where the output repeats itself.)
+The mark tells which characters are an output's; of each output those are counted. Adopted characters
+have ids of Yjs that never change, and the document notes under which of them an output came in
+(cells.py, "origins"), so that one which stands under its id is known for the one that it is. What was
+moved, copied, or brought back by an undo is new to Yjs: each piece of it (marks.py) is traced to where
+its text stands in the output, longest pieces first. Where the whole piece stands nowhere its longest
+stretch does, and what is left before and behind it is traced in the same way. Of several such places it
+is one of which nothing is accounted for yet; else, the piece is a copy, one of which all is; else that
+of which most is not; of several the first. (A piece that was moved and then cut may so be taken for
+another, where the output repeats itself.)
 
 So a character counts once, however often it was copied, and wherever in the notebook it was moved to;
 text that only carries the mark counts for nothing. Characters are Unicode's, as Python counts them. Line
 breaks count on neither side: they are no characters of a document.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from heapq import heapify, heappop, heappush
 
@@ -26,8 +29,6 @@ from apps.notebooks.chain.cells import EVERYTHING, ORIGINS, Result
 from apps.notebooks.chain.marks import texts_by_output
 
 TRACED_LIMIT = 50_000  # characters: whoever pastes a text a thousand times has copied it
-
-Range = tuple[int, int, int]  # client, clock, length
 
 
 def characters_of(output: str) -> str:
@@ -43,67 +44,139 @@ def count_kept(state: bytes, outputs: Mapping[str, str]) -> dict[str, int]:
         outputs: the outputs' texts by their ids.
     """
     doc = crdt.loaded(state)
-    tracings = {output: _Tracing(characters_of(text)) for output, text in outputs.items()}
-    places = {output: _places(text) for output, text in outputs.items()}
-    came_in = _clients(doc)
-    update = bytes(doc.get_update())
-    known: list[Range] = []
-    for one in structs.read(update):
-        output = came_in.get(one.client) if one.kind == structs.STRING else None
-        at = places[output].get(one.clock) if output in places else None
-        if output is None or at is None or not tracings[output].stands(at, one, update):
-            continue
-        known.append((one.client, one.clock, one.length))
-    doc.apply_update(_deletion(known))
+    marked = texts_by_output(document.read(doc))
+    known = _under_their_ids(doc, outputs)
+    doc.apply_update(_deletion([one for found in known.values() for one in found]))
     rest = texts_by_output(document.read(doc))
-    return {output: one.count(rest.get(output, ())) for output, one in tracings.items()}
+    kept = {}
+    for output, text in outputs.items():
+        tracing = _Tracing(characters_of(text))
+        standing, others = marked.get(output, []), rest.get(output, [])
+        if tracing.take_known(known[output]) == _size(standing) - _size(others):
+            kept[output] = tracing.count(others)
+        else:  # somebody took the mark from characters that stand
+            kept[output] = _Tracing(characters_of(text)).count(standing)
+    return kept
 
 
-def _clients(doc: Doc) -> dict[int, str]:
-    """Return the output that was adopted under an id of Yjs, and is all that was written under it."""
-    found: dict[int, str] = {}
+def _size(texts: Iterable[str]) -> int:
+    return sum(map(len, texts))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Known:
+    """Characters of an output that stand under the ids under which it came in."""
+
+    client: int
+    clock: int
+    length: int  # in clocks
+    start: int  # in the output's characters
+    end: int
+
+
+def _under_their_ids(doc: Doc, outputs: Mapping[str, str]) -> dict[str, list[_Known]]:
+    adoptions = _adoptions(doc)
+    places = {output: _Places(text) for output, text in outputs.items()}
+    known: dict[str, list[_Known]] = {output: [] for output in outputs}
+    update = bytes(doc.get_update())
+    for piece in structs.read(update):
+        adoption = adoptions.get(piece.client) if piece.kind == structs.STRING else None
+        if adoption is None or adoption.output not in known:
+            continue
+        here = places[adoption.output]
+        if not here.says(piece, update[piece.start : piece.end]):
+            continue
+        for clock, length in adoption.left_of(piece):
+            start, end = here.at(clock), here.at(clock + length - 1) + 1
+            one = _Known(client=piece.client, clock=clock, length=length, start=start, end=end)
+            known[adoption.output].append(one)
+    return known
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Adoption:
+    """An id of Yjs under which nothing but one output was written, as the document notes it.
+
+    A browser that compares texts keeps a letter where an equal one was typed in its place: then it notes
+    that the letter is another's now.
+    """
+
+    output: str
+    given_away: list[tuple[int, int]]  # clocks, from and to
+
+    def left_of(self, piece: structs.Struct) -> Iterator[tuple[int, int]]:
+        """Yield clock and length of what is still the output's."""
+        clock, end = piece.clock, piece.clock + piece.length
+        for start, stop in self.given_away:
+            if stop <= clock or start >= end:
+                continue
+            if start > clock:
+                yield clock, start - clock
+            clock = stop
+        if clock < end:
+            yield clock, end - clock
+
+
+def _adoptions(doc: Doc) -> dict[int, _Adoption]:
     origins = doc.get(ORIGINS, type=Map)
+    found: dict[int, _Adoption] = {}
+    given_away: dict[int, list[tuple[int, int]]] = {}
     for key in origins.keys():  # noqa: SIM118  (no dict)
         client, _, clock = key.partition(".")
         note = origins[key]
-        is_adoption = clock == "0" and isinstance(note, list) and len(note) == 3
-        if is_adoption and note[0] == EVERYTHING and client.isdigit():
-            found[int(client)] = str(note[1])
-    return found
-
-
-def _places(text: str) -> dict[int, int]:
-    """Return for each clock of an adoption which of the output's characters it is."""
-    content = Result(text=text, output_id="", variant=0).content()
-    update = document.encode({"type": "doc", "content": content})
-    characters = characters_of(text)
-    found: dict[int, int] = {}
-    at = 0
-    for one in structs.read(update):
-        if one.kind != structs.STRING:
+        if not (client.isdigit() and clock.isdigit() and isinstance(note, list) and len(note) == 3):
             continue
-        clock = one.clock
-        while clock < one.clock + one.length:
-            found[clock] = at
-            clock += 1 + (characters[at] > "\uffff")
-            at += 1
+        length, output, _variant = note
+        if clock == "0" and length == EVERYTHING:
+            kept = given_away.setdefault(int(client), [])
+            found[int(client)] = _Adoption(output=str(output), given_away=kept)
+        elif isinstance(length, int | float):
+            start = int(clock)
+            given_away.setdefault(int(client), []).append((start, start + int(length)))
+    for ranges in given_away.values():
+        ranges.sort()
     return found
 
 
-def _deletion(ranges: list[Range]) -> bytes:
+class _Places:
+    """Which of an output's characters an adoption writes at which clock."""
+
+    def __init__(self, text: str) -> None:
+        content = Result(text=text, output_id="", variant=0).content()
+        update = document.encode({"type": "doc", "content": content})
+        self._characters = characters_of(text)
+        self._clocks: list[int] = []  # of each character the first
+        for one in structs.read(update):
+            clock, end = one.clock, one.clock + (one.length if one.kind == structs.STRING else 0)
+            while clock < end:
+                self._clocks.append(clock)
+                clock += 1 + (self._characters[len(self._clocks) - 1] > "\uffff")
+
+    def at(self, clock: int) -> int:
+        """Return the place of the character."""
+        return bisect_right(self._clocks, clock) - 1
+
+    def says(self, piece: structs.Struct, written: bytes) -> bool:
+        """Say whether the piece, as it is written in an update, is the text of its clocks."""
+        start, end = self.at(piece.clock), self.at(piece.clock + piece.length - 1) + 1
+        is_there = start >= 0 and piece.clock + piece.length <= self._clocks[-1] + 2
+        return is_there and written.endswith(self._characters[start:end].encode())
+
+
+def _deletion(known: Iterable[_Known]) -> bytes:
     """Return the update that deletes these characters and does nothing else."""
-    by_client: dict[int, list[tuple[int, int]]] = {}
-    for client, clock, length in ranges:
-        by_client.setdefault(client, []).append((clock, length))
+    by_client: dict[int, list[_Known]] = {}
+    for one in known:
+        by_client.setdefault(one.client, []).append(one)
     encoder = Encoder()
     encoder.write_var_uint(0)
     encoder.write_var_uint(len(by_client))
     for client, deleted in by_client.items():
         encoder.write_var_uint(client)
         encoder.write_var_uint(len(deleted))
-        for clock, length in deleted:
-            encoder.write_var_uint(clock)
-            encoder.write_var_uint(length)
+        for one in deleted:
+            encoder.write_var_uint(one.clock)
+            encoder.write_var_uint(one.length)
     return bytes(encoder.to_bytes())
 
 
@@ -115,14 +188,11 @@ class _Tracing:
         self._is_taken = bytearray(len(output))
         self._matcher = SequenceMatcher(None, "", output, autojunk=False)
 
-    def stands(self, at: int, piece: structs.Struct, update: bytes) -> bool:
-        """Account for what stands under its own ids; say whether it is the output's text indeed."""
-        written = self._output[at : at + piece.length].encode("utf-16-le")[: 2 * piece.length]
-        text = written.decode("utf-16-le", "ignore")
-        if not update[piece.start : piece.end].endswith(text.encode()):
-            return False
-        self._is_taken[at : at + len(text)] = b"\x01" * len(text)
-        return True
+    def take_known(self, known: Iterable[_Known]) -> int:
+        """Account for what stands under its ids; return how many characters that is."""
+        for one in known:
+            self._is_taken[one.start : one.end] = b"\x01" * (one.end - one.start)
+        return sum(self._is_taken)
 
     def count(self, standing: Iterable[str]) -> int:
         """Trace the other pieces that carry the mark; return how many characters there are in all."""
