@@ -28,6 +28,12 @@ def piece(parent: Id | str, content: tuple[int, bytes] = WORDS) -> bytes:
     return bytes([kind]) + number(0) + number(parent[0]) + number(parent[1]) + written
 
 
+def after(left: Id, right: Id) -> bytes:
+    """Return words between two others."""
+    kind, written = WORDS
+    return bytes([kind | 0xC0]) + b"".join(number(part) for part in (*left, *right)) + written
+
+
 def update(client: int, clock: int, *pieces: bytes, deletes: bytes = b"\x00") -> bytes:
     """Return the update of one client, from a clock on."""
     head = number(1) + number(len(pieces)) + number(client) + number(clock)

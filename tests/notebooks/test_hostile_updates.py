@@ -13,7 +13,17 @@ from apps.notebooks.models import DocUpdate, Notebook
 from apps.notebooks.services import forks, notebooks, updates
 from apps.notebooks.services.updates import Incoming, Refusal
 from tests import factories
-from tests.notebooks.hostile import ELEMENT, WORDS, nested, number, piece, string, update, value
+from tests.notebooks.hostile import (
+    ELEMENT,
+    WORDS,
+    after,
+    nested,
+    number,
+    piece,
+    string,
+    update,
+    value,
+)
 from tests.servers import ROOT
 
 MAIN = """
@@ -134,6 +144,30 @@ def test_a_document_that_dropped_a_piece_is_compacted_copied_and_read(
 def on_the_server_from_snapshot(notebook: Notebook) -> Any:
     doc = crdt.loaded(history.whole(notebook.document).updates[0])
     return {"text": str(doc.get("document", type=XmlFragment))}
+
+
+@pytest.mark.parametrize("half", range(9))
+def test_pointing_between_the_halves_of_an_emoji_damages_no_snapshot(
+    notebook: Notebook, half: int
+) -> None:
+    victim = Typist(notebook)
+    append(notebook, victim.types("a🚀b"))
+    append(notebook, update(9, 0, after((7, half), (7, half + 1))))
+    append(notebook, victim.types("second"))
+    stored = crdt.merge(payloads(notebook))
+    squashed = crdt.squash(stored)
+    assert structs.ends(squashed) == structs.ends(stored)
+    assert crdt.loaded(squashed).get_state() == crdt.loaded(stored).get_state()
+    assert "cond" in document.plain_text(document.decode(squashed))  # the x may stand in it
+
+
+@pytest.mark.parametrize("ahead", [0, 5])
+def test_a_piece_that_waits_for_its_own_client_is_refused(notebook: Notebook, ahead: int) -> None:
+    victim = Typist(notebook)
+    for one in (piece((9, ahead)), after((9, ahead), (7, 0)), after((7, 0), (9, ahead))):
+        assert append(notebook, update(9, 0, one)) == [Refusal.INVALID]
+    assert append(notebook, victim.types("on we go")) == [None]
+    assert "on we go" in in_a_browser(notebook)["text"]
 
 
 # --- depth ----------------------------------------------------------------------------------------
