@@ -2,7 +2,7 @@
  * A handful of histories in the editor's real schema and plugins, on a document into which a model's words were adopted:
  * what people do to marks there only a browser knows.
  *
- *   node histories.js < {"state": base64, "histories": [{"name", "text"}]}   ->   {name: base64 of the document}
+ *   node histories.js < {"state": base64, "text": [its three pieces]}   ->   {name: base64 of the document}
  */
 import { readFileSync } from "node:fs";
 import { Fragment, Slice } from "@tiptap/pm/model";
@@ -48,7 +48,7 @@ function paste(person, at, slice) {
   person.dispatch(person.state.tr.replaceSelection(slice).setMeta("uiEvent", "paste"));
 }
 
-const [first, second, third] = text;
+const [, second, third] = text;
 
 const HISTORIES = {
   "typed inside": (ann) => type(ann, find(ann, second).from, "really "),
