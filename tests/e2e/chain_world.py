@@ -26,6 +26,7 @@ def build() -> dict[str, str]:
     four = _four(launches, mara)
     share_with_person(notebook=four, by=mara, person=tomas, level=Level.RUN)
     made = {"four": four, "many": _many(launches, mara), "choice": _choice(launches, mara)}
+    made["keys"] = _keys(launches, mara)
     made["shop"] = notebook(shops, tomas, {"type": "paragraph"}, title="Shop window")
     for one in made.values():
         project(one.pk)
@@ -53,6 +54,17 @@ def _choice(place: Workspace, by: User) -> Notebook:
         prompt_cell("headline", variants=3),
         prompt_cell("storm", chip("weather")),
         title="A choice",
+    )
+
+
+def _keys(place: Workspace, by: User) -> Notebook:
+    return notebook(
+        place,
+        by,
+        text_cell("brief", "A hand-pressed espresso maker"),
+        prompt_cell("claim", chip("brief")),
+        {"type": "paragraph"},
+        title="By keyboard",
     )
 
 

@@ -7,15 +7,25 @@ import { place } from "../editor/placing.js";
 import { entry } from "../editor/popMenu.js";
 import { say } from "../editor/words.js";
 import { asName, parameterForm, parameters } from "./fields.js";
-import { arriving, failure, fan, problems, proposal } from "./results.js";
+import { Arriving, failure, fan, problems, proposal } from "./results.js";
 
 const OPEN = new Set(["queued", "running", "streaming", "succeeded"]); // the last one is on its way into the text
 const TOLD = new Set(["none", "stale", "next", "writing", "failed", "broken"]); // states that the head says in words
 
+/** Set what differs: everything that is touched in a big document costs, also when it stays the same. */
+function put(target, name, value) {
+  if (target[name] !== value) target[name] = value;
+}
+
+/** Whether any letter stands in a node; the text itself would be long to put together. */
+function hasText(node) {
+  return Boolean(node) && (node.isText || node.content.content.some(hasText));
+}
+
 export class CellView {
-  #onChange = () => this.draw();
-  #onWords = ({ detail }) => detail.has(this.id) && this.draw();
+  #onChange = ({ detail }) => (detail?.has(this.id) ?? true) && this.draw();
   #drawn = "";
+  #arriving = null;
 
   constructor({ node, view, editor, getPos, store, menu }) {
     Object.assign(this, { node, view, editor, getPos, store, menu });
@@ -30,10 +40,12 @@ export class CellView {
     this.foot = element("footer", { class: "cell-foot", contenteditable: "false" });
     this.dom = element("section", { class: `cell ${this.isPrompt ? "cell-prompt" : "cell-text"}` });
     this.dom.append(this.head, this.contentDOM, this.foot);
+    for (const part of [this.tools, this.foot])
+      part.addEventListener("keydown", ({ key }) => key === "Escape" && this.view.focus());
     this.#makeTools();
     this.#attributes();
     store.addEventListener("change", this.#onChange);
-    store.addEventListener("words", this.#onWords);
+    store.addEventListener("words", this.#onChange);
     this.draw();
   }
 
@@ -51,7 +63,7 @@ export class CellView {
 
   destroy() {
     this.store.removeEventListener("change", this.#onChange);
-    this.store.removeEventListener("words", this.#onWords);
+    this.store.removeEventListener("words", this.#onChange);
   }
 
   ignoreMutation(mutation) {
@@ -163,14 +175,15 @@ export class CellView {
     const writing = this.isPrompt && this.store.ai ? this.store.writing(this.id) : null;
     const state = this.#stateName(cell, writing);
     const editable = this.editor.isEditable;
-    this.name.readOnly = !editable;
-    this.moreButton.hidden = !editable;
-    this.runButton.hidden = !(this.store.mayRun && cell?.state !== "broken" && !OPEN.has(writing?.status));
-    this.backButton.hidden = !(this.store.ai && this.store.mayEdit && cell?.can_go_back);
-    this.dom.dataset.state = state;
-    this.dot.setAttribute("aria-label", say(`chain_state_${state}`));
-    this.dot.title = say(`chain_state_${state}`);
-    this.words.textContent = this.#headWords(cell, state);
+    put(this.name, "readOnly", !editable);
+    put(this.moreButton, "hidden", !editable);
+    const mayRun = this.store.mayRun && cell?.state !== "broken" && !OPEN.has(writing?.status);
+    put(this.runButton, "hidden", !mayRun);
+    put(this.backButton, "hidden", !(this.store.ai && this.store.mayEdit && cell?.can_go_back));
+    put(this.dom.dataset, "state", state);
+    put(this.dot, "ariaLabel", say(`chain_state_${state}`));
+    put(this.dot, "title", say(`chain_state_${state}`));
+    put(this.words, "textContent", this.#headWords(cell, state));
     this.#drawFoot(cell, writing);
   }
 
@@ -192,23 +205,31 @@ export class CellView {
 
   #drawFoot(cell, writing) {
     const waiting = this.store.ai ? (cell?.waiting ?? []) : [];
-    const isEmpty = !this.node.lastChild?.textContent;
+    const isEmpty = !hasText(this.node.lastChild);
     const isOpen = writing && OPEN.has(writing.status) && (isEmpty || writing.texts.some(Boolean));
     const open = isOpen ? writing : null; // until the first word comes, the text that stands is all there is
     const rights = [this.store.mayEdit, this.store.mayRun];
     const drawn = JSON.stringify([cell?.problems, writing, waiting, isEmpty, rights]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
+    const writesOver = this.#writesOver(open, cell);
     const parts = [];
     if (cell?.problems?.length) parts.push(problems(cell.problems));
     if (writing?.status === "failed") parts.push(failure(writing.error, this.#does()));
-    const writesOver = this.#writesOver(open, cell);
-    if (open) parts.push(arriving(open, { beside: !isEmpty && !writesOver }));
-    else if (waiting.length > 1) parts.push(fan(waiting, this.#does()));
-    else if (waiting.length) parts.push(proposal(waiting[0], this.#does()));
+    parts.push(...this.#news(open, waiting, !isEmpty && !writesOver));
     const hasNew = open || waiting.length;
     this.#hideText(Boolean(hasNew && (isEmpty || writesOver)), Boolean(writesOver));
-    this.foot.replaceChildren(...parts);
+    const isThere = parts.length === this.foot.childElementCount && parts.every((part) => part.isConnected);
+    if (!isThere) this.foot.replaceChildren(...parts);
+  }
+
+  /** Return what arrives, or else what waits. */
+  #news(open, waiting, beside) {
+    if (open && !this.#arriving?.isFor(open, beside)) this.#arriving = new Arriving(open, beside);
+    if (open) return [this.#arriving.show(open.texts)];
+    this.#arriving = null;
+    if (waiting.length > 1) return [fan(waiting, this.#does())];
+    return waiting.length ? [proposal(waiting[0], this.#does())] : [];
   }
 
   /** Hide the text under what comes in its place; the words that arrive have its room, so that nothing jumps. */
@@ -231,10 +252,24 @@ export class CellView {
     return {
       mayEdit: store.mayEdit,
       mayRun: store.mayRun,
-      isEmpty: !this.node.lastChild?.textContent,
-      adopt: (output) => store.adopt(output),
-      dismiss: (output) => store.dismiss(output),
-      again: () => store.run([this.id]),
+      isEmpty: !hasText(this.node.lastChild),
+      adopt: (output) => this.#goOn(store.adopt(output)),
+      dismiss: (output) => this.#goOn(store.dismiss(output)),
+      again: () => this.#goOn(store.run([this.id])),
     };
+  }
+
+  /** What was pressed goes away: put who pressed it into the text, where they go on. */
+  async #goOn(done) {
+    const pressed = this.foot.contains(document.activeElement);
+    await done;
+    const pos = this.getPos();
+    if (!pressed || pos === undefined || !this.editor.isEditable) return;
+    const result = pos + 1 + this.node.firstChild.nodeSize;
+    this.editor
+      .chain()
+      .setTextSelection(result + 2)
+      .run();
+    this.view.focus();
   }
 }

@@ -8,6 +8,7 @@ import { uuidv4 } from "lib0/random";
 import { PopMenu } from "../editor/popMenu.js";
 import { trigger } from "../editor/trigger.js";
 import { say } from "../editor/words.js";
+import { AroundCells, selectPart } from "./aroundCells.js";
 import { Births } from "./births.js";
 import { CellView } from "./cellView.js";
 import { ChipView, SourceCard } from "./chips.js";
@@ -16,7 +17,7 @@ import { freeName } from "./fields.js";
 import { origins, showOrigins } from "./origins.js";
 import { Picker } from "./picker.js";
 
-const WRITTEN = /\{\{([a-z][a-z0-9_]{0,40})\}\}$/;
+const WRITTEN = /\{\{((?:[a-z0-9][a-z0-9-]{0,79}\/)?[a-z][a-z0-9_]{0,40})(?:@released)?\}\}$/;
 
 /** Return the cell around the selection: {node, pos}; null outside of cells. */
 export function cellAround(state) {
@@ -45,6 +46,11 @@ function insertCell(type, wish) {
   };
 }
 
+/** Return the chip's attributes for what was chosen or written. */
+function attributesOf({ cell, notebook, mode, written }) {
+  return { cellId: cell, notebookId: notebook || null, mode, label: written };
+}
+
 export const ChainExtension = Extension.create({
   name: "chain",
   priority: 250,
@@ -54,7 +60,7 @@ export const ChainExtension = Extension.create({
   },
 
   addStorage() {
-    return { menu: null, card: null, births: null };
+    return { menu: null, card: null, births: null, picker: null };
   },
 
   onCreate() {
@@ -69,6 +75,10 @@ export const ChainExtension = Extension.create({
     this.storage.births?.destroy();
     this.storage.menu?.destroy();
     this.storage.card?.destroy();
+  },
+
+  addExtensions() {
+    return [AroundCells];
   },
 
   addCommands() {
@@ -87,15 +97,15 @@ export const ChainExtension = Extension.create({
       store.run([cell.node.attrs.cellId]);
       return true;
     };
-    return { "Mod-Enter": run };
+    return { "Mod-Enter": run, "Mod-a": ({ editor }) => selectPart(editor) };
   },
 
   addInputRules() {
     const find = WRITTEN;
     const handler = ({ state, range, match }) => {
-      const found = [...this.options.store.cells.values()].find(({ name }) => name === match[1]);
+      const found = this.storage.picker?.written(match[1]);
       if (!found || state.selection.$from.parent.type.name !== "cellInstruction") return null;
-      const chip = state.schema.nodes.cellReference.create({ cellId: found.id, label: found.name });
+      const chip = state.schema.nodes.cellReference.create(attributesOf(found));
       state.tr.replaceWith(range.from, range.to, chip);
       return undefined;
     };
@@ -107,10 +117,11 @@ export const ChainExtension = Extension.create({
     const { store, box, url, notebookId } = options;
     const arrived = () => editor.view.dispatch(editor.state.tr.setMeta("addToHistory", false));
     const picker = new Picker({ url, store, arrived });
-    store.addEventListener("change", () => picker.forget());
-    const refer = ({ cell, notebook, mode, written }, range) => {
-      const attrs = { cellId: cell, notebookId: notebook || null, mode, label: written };
-      editor.chain().focus().insertContentAt(range, { type: "cellReference", attrs }).run();
+    store.addEventListener("change", ({ detail }) => detail === null && picker.forget());
+    storage.picker = picker;
+    const refer = (choice, range) => {
+      const chip = { type: "cellReference", attrs: attributesOf(choice) };
+      editor.chain().focus().insertContentAt(range, chip).run();
     };
     const cellView = (node, view, getPos) =>
       new CellView({ node, view, editor, getPos, store, menu: () => storage.menu });

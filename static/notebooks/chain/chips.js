@@ -6,7 +6,7 @@ import { say } from "../editor/words.js";
 const HOVER_MS = 250;
 
 export class ChipView {
-  #onChange = () => this.draw();
+  #onChange = ({ detail }) => detail === null && this.draw(); // names and problems come for all at once
   #timer = 0;
 
   constructor({ node, store, card, notebookId }) {

@@ -28,6 +28,12 @@ export class Picker {
     );
   }
 
+  /** Return the choice that is written so between braces, if it was among the answers. */
+  written(address) {
+    const known = [...this.#answers.values()].flat();
+    return known.find(isExactly(address)) ?? this.#own(address).find(isExactly(address));
+  }
+
   /** Forget: names have changed. */
   forget() {
     this.#answers.clear();
@@ -51,6 +57,8 @@ export class Picker {
     }
   }
 }
+
+const isExactly = (address) => (choice) => choice.written === address;
 
 function asItem(choice) {
   return {

@@ -23,26 +23,58 @@ function paragraphs(text) {
   return lines.map((line) => element("p", {}, line));
 }
 
-/** Return the paragraphs of a text that grows, looking as they will when they stand in the document. */
-function growing(text) {
-  if (!text) return [element("p", { class: "cell-waits" }, say("chain_begins"))];
-  const lines = text.split("\n").filter((line) => line.trim());
-  const words = lines.map((line) => element("p", {}, element("span", { class: "output" }, line)));
-  words.at(-1)?.append(element("span", { class: "cell-pulse", "aria-hidden": "true" }));
-  return words;
+/** A text that grows, looking as it will when it stands in the document. Only what is new is touched. */
+class Growing {
+  #lines = [];
+  #pulse = element("span", { class: "cell-pulse", "aria-hidden": "true" });
+  #waits = element("p", { class: "cell-waits" }, say("chain_begins"));
+
+  constructor(shown, ...title) {
+    this.dom = element("div", { class: shown }, ...title, this.#waits);
+  }
+
+  show(text) {
+    const lines = text.split("\n").filter((line) => line.trim());
+    this.#waits.hidden = lines.length > 0;
+    while (this.#lines.length > lines.length) this.#lines.pop().parentElement.remove();
+    for (const [at, line] of lines.entries()) {
+      if (at === this.#lines.length) this.#add();
+      if (this.#lines[at].textContent !== line) this.#lines[at].textContent = line;
+    }
+    const last = this.#lines.at(-1)?.parentElement;
+    if (last && this.#pulse.parentElement !== last) last.append(this.#pulse);
+  }
+
+  #add() {
+    const words = element("span", { class: "output" });
+    this.#lines.push(words);
+    this.dom.append(element("p", {}, words));
+  }
 }
 
-/** Return the words that are arriving, one block for each variant; `beside` a text that stays. */
-export function arriving({ texts }, { beside = false } = {}) {
-  const many = texts.length > 1;
-  const blocks = texts.map((text, index) => {
-    const title = many ? [element("h4", {}, say("chain_variant", { number: index + 1 }))] : [];
-    return element("div", { class: many ? "cell-card" : "cell-arriving" }, ...title, ...growing(text));
-  });
-  const shown = { class: many ? "cell-fan" : "cell-overlay", "aria-live": "off", "data-count": texts.length };
-  const words = element("div", shown, ...blocks);
-  if (many || !beside) return words;
-  return element("div", { class: "cell-proposal" }, note(say("chain_proposal_arrives")), words);
+/** The words that are arriving, one block for each variant; `beside` a text that stays. */
+export class Arriving {
+  constructor({ step, texts }, beside) {
+    Object.assign(this, { step, beside, count: texts.length });
+    const many = this.count > 1;
+    const title = (index) => (many ? [element("h4", {}, say("chain_variant", { number: index + 1 }))] : []);
+    this.blocks = texts.map((_, index) => new Growing(many ? "cell-card" : "cell-arriving", ...title(index)));
+    const shown = { class: many ? "cell-fan" : "cell-overlay", "aria-live": "off", "data-count": this.count };
+    const words = element("div", shown, ...this.blocks.map(({ dom }) => dom));
+    const alone = many || !beside;
+    this.dom = alone
+      ? words
+      : element("div", { class: "cell-proposal" }, note(say("chain_proposal_arrives")), words);
+  }
+
+  isFor({ step, texts }, beside) {
+    return this.step === step && this.count === texts.length && this.beside === beside;
+  }
+
+  show(texts) {
+    for (const [index, text] of texts.entries()) this.blocks[index].show(text);
+    return this.dom;
+  }
 }
 
 /** Return the variants side by side: arrow keys go along, Enter adopts. */
@@ -52,9 +84,9 @@ export function fan(waiting, { mayEdit, isEmpty, adopt, dismiss }) {
       "div",
       {
         class: "cell-card",
-        role: "option",
+        role: "group",
         tabindex: variant === waiting[0].variant ? 0 : -1,
-        "aria-label": say("chain_variant", { number: variant + 1 }),
+        "aria-label": `${say("chain_variant", { number: variant + 1 })}: ${text}`,
         on: { dblclick: () => mayEdit && adopt(output) },
         "data-output": output,
       },
@@ -75,7 +107,7 @@ export function fan(waiting, { mayEdit, isEmpty, adopt, dismiss }) {
     "div",
     {
       class: "cell-fan",
-      role: "listbox",
+      role: "group",
       "aria-label": say("chain_choose"),
       "data-count": cards.length,
       on: { keydown: onKey },

@@ -2,7 +2,9 @@
  * What the page knows of the chain: how every cell stands, what Update would do, what is being written.
  *
  * The server's answer (apps/notebooks/chain_page.py) is the truth; events say when to ask again, and carry the words
- * of running steps in between. DOM event `change` after every difference.
+ * of running steps in between. At most once for each frame that is drawn, and only for what differs, there is a DOM
+ * event: `change` when cells stand differently, `words` when no more than words have come. Its detail is the set of the
+ * cells' ids, null for all.
  */
 import { postForm, Refused } from "../editor/requests.js";
 import { say } from "../editor/words.js";
@@ -27,7 +29,8 @@ export class ChainStore extends EventTarget {
   #late = false; // something happened while nobody was looking
   #tookMs = 0;
   #frame = 0;
-  #spoken = new Set(); // cells whose words grew since the last frame
+  #differing = new Set(); // cells that differ since the last frame; null: all
+  #onlyWords = true;
   #live = new LiveTexts();
   #steps = new Map(); // cell key -> {run, step, status, error, variants}
   #problems = new Map(); // cell key -> words
@@ -150,7 +153,7 @@ export class ChainStore extends EventTarget {
     this.#takeSteps();
     if (!this.#live.catchUp(this.runs)) this.refresh(GAP_MS);
     this.#live.keepOnly(new Set([...this.#steps.values()].map(({ step }) => step)));
-    this.#changed();
+    this.#differs(null);
   }
 
   /** Keep the steps that are not written yet, the words that the document lacks, and the last run's failures. */
@@ -185,19 +188,8 @@ export class ChainStore extends EventTarget {
     const step = this.#steps.get(event.key);
     if (!step || step.step !== event.step) this.refresh();
     else if (!OVER.has(step.status)) step.status = "streaming";
-    if (this.#live.take(event)) this.#speak(event.key.split(":")[1]);
+    if (this.#live.take(event)) this.#differs(event.key, { onlyWords: true });
     else this.refresh(GAP_MS);
-  }
-
-  /** Tell the cell that its words grew, once for each frame that is drawn. */
-  #speak(cell) {
-    this.#spoken.add(cell);
-    this.#frame ||= requestAnimationFrame(() => {
-      this.#frame = 0;
-      const detail = new Set(this.#spoken);
-      this.#spoken.clear();
-      this.dispatchEvent(new CustomEvent("words", { detail }));
-    });
   }
 
   #step({ key, step, status, error }) {
@@ -207,7 +199,7 @@ export class ChainStore extends EventTarget {
     // What was written lands in the document next, which is an event of its own; this is for when it gets lost.
     if (status === "succeeded") this.refresh(LANDING_MS + Math.random() * SPREAD_MS);
     else if (OVER.has(status)) this.#refreshAmongOthers();
-    return this.#changed();
+    return this.#differs(key);
   }
 
   #run({ run, status, stopping }) {
@@ -215,7 +207,7 @@ export class ChainStore extends EventTarget {
     if (!known || OVER.has(status) || this.position) this.#refreshAmongOthers();
     if (!known) return;
     Object.assign(known, { status, stopping });
-    this.#changed();
+    this.#differs();
   }
 
   #reconnected() {
@@ -224,8 +216,16 @@ export class ChainStore extends EventTarget {
     this.transport = transport;
   }
 
-  #changed() {
-    this.dispatchEvent(new Event("change"));
+  /** Tell of it at the next frame: of one cell, of all (null), or of nothing but the runs. */
+  #differs(key, { onlyWords = false } = {}) {
+    if (key === null) this.#differing = null;
+    else if (key) this.#differing?.add(key.split(":")[1]);
+    this.#onlyWords &&= onlyWords;
+    this.#frame ||= requestAnimationFrame(() => {
+      const [kind, detail] = [this.#onlyWords ? "words" : "change", this.#differing];
+      [this.#frame, this.#differing, this.#onlyWords] = [0, new Set(), true];
+      this.dispatchEvent(new CustomEvent(kind, { detail }));
+    });
   }
 
   /** Write what is out of date, or the given cells; a second press with the same key is the same run. */

@@ -57,7 +57,8 @@ export class Presence {
   #avatar({ name, hue, client }) {
     const label = say("presence_go", { name });
     const shown = { type: "button", class: `avatar-initials hue-${hue}`, "aria-label": label, title: name };
-    return element("button", { ...shown, on: { click: () => this.goTo(client) } }, initials(name));
+    const letters = { "data-letters": initials(name) }; // drawn by the sheet: the name is what is read
+    return element("button", { ...shown, ...letters, on: { click: () => this.goTo(client) } });
   }
 
   destroy() {
