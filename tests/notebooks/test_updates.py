@@ -1,5 +1,6 @@
 """Appending, reading, merging: what is stored is exactly what was allowed and valid."""
 
+import random
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from pycrdt import Doc, Text, get_update
 
-from apps.notebooks import crdt, history, mirrors
+from apps.notebooks import crdt, history, mirrors, structs
 from apps.notebooks.models import (
     Contribution,
     Document,
@@ -22,6 +23,7 @@ from apps.notebooks.services.updates import Incoming, Refusal
 from apps.organizations.models import AuditEvent, Role
 from apps.organizations.policy import Level
 from tests import factories
+from tests.notebooks.hostile import piece, update
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +70,22 @@ def test_merging_and_squashing_keep_what_waits_for_an_earlier_update() -> None:
     assert text_of(state) == "a"
     assert text_of(state, second) == "abcdef"
     assert text_of(crdt.squash(crdt.merge([state, second]))) == "abcdef"
+
+
+def test_any_number_of_updates_can_be_merged() -> None:
+    chance = random.Random(3)
+    ghost = b"\x00\x02"  # deleted and forgotten
+    for _ in range(20):
+        many = []
+        for _update in range(200):
+            pieces = [piece("test")] * 2 if chance.random() < 0.5 else [ghost]
+            many.append(update(chance.randint(1, 3), chance.randint(0, 3), *pieces))
+        merged = crdt.merge(many)
+        assert structs.ends(merged) == {1: 5, 2: 5, 3: 5}
+    letters = keystrokes("abcdefghij" * 30)
+    chance.shuffle(letters)
+    assert text_of(crdt.merge(letters)) == "abcdefghij" * 30
+    assert crdt.merge([]) == crdt.EMPTY
 
 
 def test_squashing_keeps_deletions_of_what_has_not_arrived() -> None:
