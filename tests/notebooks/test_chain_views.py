@@ -179,6 +179,8 @@ def test_the_graph_draws_every_cell_and_leads_to_it(book, editor, signed_in):
     page = signed_in(editor).get(f"/n/{book.pk}/chain/graph/").text
     for name in ("brief", "tagline", "post"):
         assert f'href="#cell-{cell_id(name)}"' in page
+    assert "<title>brief: Text</title>" in page
+    assert "<title>post: Out of date</title>" in page
 
 
 def test_names_in_the_graph_are_only_text(company, editor, signed_in):

@@ -16,6 +16,7 @@ from apps.notebooks.chain.references import CellKey, Reference
 from apps.notebooks.forms import ChainForm, searched
 from apps.notebooks.selectors import Access, access_notebook
 from apps.notebooks.services import adoption, chain
+from apps.notebooks.views.chain_words import state_words
 from apps.organizations.policy import Level
 from apps.organizations.views.entrance import person
 
@@ -127,7 +128,10 @@ def graph(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     context = {
         "notebook": access.notebook,
         "picture": picture,
-        "boxes": [(cell, states[cell.key]) for cell in picture.cells],
+        "boxes": [
+            (cell, states[cell.key], state_words(cell.kind, states[cell.key]))
+            for cell in picture.cells
+        ],
         "node": {"width": NODE_WIDTH, "height": NODE_HEIGHT},
     }
     return render(request, "notebooks/graph.html", context)

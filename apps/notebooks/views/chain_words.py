@@ -8,6 +8,11 @@ def chain_words() -> dict[str, str]:
     return {**_cells(), **_states(), **_results(), **_update()}
 
 
+def state_words(kind: str, state: str) -> str:
+    """Return how a cell stands, in words."""
+    return _states()[f"chain_state_{'text' if kind == 'text' else state}"]
+
+
 def _cells() -> dict[str, str]:
     return {
         "kind_promptCell": _("Prompt cell"),
@@ -63,7 +68,8 @@ def _results() -> dict[str, str]:
     return {
         "chain_begins": _("About to be written…"),
         "chain_variant": _("Variant {number}"),
-        "chain_choose": _("Choose one: arrow keys, Enter"),
+        "chain_choose": _("Choose one"),
+        "chain_choose_keys": _("Arrow keys, then Enter"),
         "chain_use": _("Use this"),
         "chain_none_of_them": _("None of them"),
         "chain_keep_text": _("Keep the text as it is"),
@@ -80,8 +86,9 @@ def _update() -> dict[str, str]:
     return {
         "chain_update_one": _("Update {count}"),
         "chain_update_other": _("Update {count}"),
-        "chain_estimate": _("Takes about {seconds} s."),
-        "chain_takes": _("≈ {seconds} s"),
+        "chain_estimate": _("It takes this long: {time}."),
+        "chain_seconds": _("≈ {seconds} s"),
+        "chain_minutes": _("≈ {minutes} min"),
         "chain_began": _("Models have begun to write."),
         "chain_ended": _("The models have finished."),
         "chain_elsewhere_one": _("One of them is in another notebook."),

@@ -93,9 +93,9 @@ export const ChainExtension = Extension.create({
     const { store } = this.options;
     const run = () => {
       const cell = cellAround(this.editor.state);
-      if (cell?.node.type.name !== "promptCell" || !store.mayRun) return false;
-      store.run([cell.node.attrs.cellId]);
-      return true;
+      if (cell?.node.type.name !== "promptCell") return false;
+      if (store.mayRun) store.run([cell.node.attrs.cellId]);
+      return true; // who may not, gets no new line instead
     };
     return { "Mod-Enter": run, "Mod-a": ({ editor }) => selectPart(editor) };
   },

@@ -3,6 +3,13 @@ import { element, icon } from "../editor/elements.js";
 import { say } from "../editor/words.js";
 
 const ORIGINS = "notebook-origins";
+const LONG_S = 100;
+
+/** Return about how long it takes: seconds, or minutes where those would be many. */
+function duration(seconds) {
+  if (seconds < LONG_S) return say("chain_seconds", { seconds: Math.max(1, Math.round(seconds)) });
+  return say("chain_minutes", { minutes: Math.round(seconds / 60) });
+}
 
 export class ChainPage {
   #stop = new AbortController();
@@ -104,15 +111,14 @@ export class ChainPage {
     button.hidden = !(store.mayRun && hasPrompts && (writing || count));
     const words = writing ? this.#writingWords() : say("chain_update", { count });
     const shown = writing ? "square" : "sparkles";
-    const about = { seconds: Math.max(1, Math.round(seconds)) };
-    const takes = writing ? "" : say("chain_takes", about);
+    const takes = writing ? "" : duration(seconds);
     const told = JSON.stringify([words, shown, takes]);
     if (told !== button.dataset.told) {
       button.dataset.told = told;
       const more = element("small", { class: "update-takes", "aria-hidden": "true" }, takes);
       button.replaceChildren(icon(shown, "icon-sm"), element("span", {}, words), more);
     }
-    const estimate = say("chain_estimate", about);
+    const estimate = say("chain_estimate", { time: duration(seconds) });
     const more = elsewhere ? ` ${say("chain_elsewhere", { count: elsewhere })}` : "";
     button.title = writing ? say("chain_stop_hint") : estimate + more;
     button.classList.toggle("btn-primary", !writing);

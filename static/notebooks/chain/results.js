@@ -117,7 +117,9 @@ export function fan(waiting, { mayEdit, isEmpty, adopt, dismiss }) {
   const away = () => Promise.all(waiting.map(({ output }) => dismiss(output)));
   const none = say(isEmpty ? "chain_none_of_them" : "chain_keep_text");
   const foot = mayEdit ? [button("x", none, away, "btn-quiet")] : [];
-  return element("div", { class: "cell-choice" }, element("p", {}, say("chain_choose")), list, ...foot);
+  const keys = element("span", { class: "cell-keys" }, ` · ${say("chain_choose_keys")}`);
+  const title = element("p", {}, say("chain_choose"), keys);
+  return element("div", { class: "cell-choice" }, title, list, ...foot);
 }
 
 /** Whether so little stays that the two texts read better one after the other. */
