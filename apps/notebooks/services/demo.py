@@ -95,12 +95,13 @@ def _company(*, owner: User) -> Company:
 
 
 def _roles(company: Company, users: dict[str, User]) -> None:
-    for key, role, scope in [
+    roles: list[tuple[str, Role, Organization | Division]] = [
         ("editor", Role.EDITOR, company.brand),
         ("editor_elsewhere", Role.EDITOR, company.retail),
         ("approver", Role.APPROVER, company.brand),
         ("steward", Role.STEWARD, company.organization),
-    ]:
+    ]
+    for key, role, scope in roles:
         given = RoleGiven(scope=scope, role=role)
         create_membership(user=users[key], given=given, by=users["admin"])
 
