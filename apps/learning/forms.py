@@ -43,9 +43,9 @@ class LearningFilterForm(forms.Form):
     learnable = forms.ChoiceField(
         required=False,
         choices=[
-            ("", _("May be learned from or not")),
-            ("yes", _("May be learned from")),
-            ("no", _("May not")),
+            ("", _("Yes or no")),
+            ("yes", _("Yes")),
+            ("no", _("No")),
         ],
     )
     kept_from = forms.IntegerField(required=False, min_value=0, max_value=100)
