@@ -125,7 +125,8 @@ def prompt_of(output: Output, sight: Sight) -> list[Asked]:
     messages = messages_from_json(output.prompt)
     sources = [part for one in messages for part in one.segments if isinstance(part, Source)]
     names = _names_of({source.ref for source in sources})
-    seen = _in_sight({source.output for source in sources if source.output}, sight)
+    read_outputs = {source.output for source in sources if source.output}
+    seen, labels = _in_sight(read_outputs, sight), _labels_of(read_outputs)
     asked = []
     for message in messages:
         passages = []
@@ -134,7 +135,8 @@ def prompt_of(output: Output, sight: Sight) -> list[Asked]:
                 passages.append(Passage(text=part.text, source="", output=None))
             elif isinstance(part, Source):
                 read = apply_filters(part.apply, part.text)
-                name = names.get(part.ref) or _("a cell")
+                label = labels.get(part.output or "") or _("a text that people wrote")
+                name = names.get(part.ref) or label
                 link = seen.get(part.output or "")
                 passages.append(Passage(text=read, source=name, output=link))
         asked.append(Asked(role=message.role, passages=passages))
@@ -220,6 +222,12 @@ def _names_of(keys: set[str]) -> dict[str, str]:
         for notebook, cell, name in known.values_list("notebook_id", "cell_id", "cell_name")
     }
     return {key: name for key, place in wanted.items() if (name := names.get(place))}
+
+
+def _labels_of(outputs: set[str]) -> dict[str, str]:
+    """Return the names under which outputs were written."""
+    named = Output.objects.filter(pk__in=outputs).exclude(step_run__label="")
+    return {str(pk): label for pk, label in named.values_list("pk", "step_run__label")}
 
 
 def _in_sight(outputs: set[str], sight: Sight) -> dict[str, uuid.UUID]:

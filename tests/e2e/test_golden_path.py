@@ -19,7 +19,7 @@ from tests.e2e.writing import wait_until_saved
 from tests.learning.training import load, train_one_step
 
 LEARNING = "/o/alder-finch/learning/"
-ADDED = " and we mean it when we say that slow is good"
+ADDED = "and we mean it when we say that slow is good"
 
 
 @pytest.fixture(scope="module")

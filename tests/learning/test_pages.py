@@ -242,6 +242,18 @@ def test_the_detail_leads_from_the_text_to_its_sources_and_editors(
     assert f"Editors {writer}" in told
 
 
+def test_a_source_that_no_record_names_is_named_by_its_step_or_its_writers(
+    company: Company, reader: Client
+) -> None:
+    by_model = wrote(company.launches, "The message")
+    of_model = reader.get(
+        f"{URL}outputs/{wrote(company.launches, source=by_model, brief='The message').pk}/"
+    )
+    assert f'href="{URL}outputs/{by_model.pk}/">tagline</a>' in of_model.text
+    by_people = reader.get(f"{URL}outputs/{by_model.pk}/")
+    assert "Sources a text that people wrote" in words(by_people.text)
+
+
 def test_an_empty_page_teaches(reader: Client) -> None:
     page = reader.get(URL).text
     assert "Nothing to learn from yet" in page
