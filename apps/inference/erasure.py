@@ -70,9 +70,7 @@ def forget_outputs(ids: Collection[UUID]) -> None:
         Checkpoint.objects.filter(step__outputs__in=some).delete()
 
 
-def forget_reads(
-    organization_id: object, *, mention: str, stands: Stands
-) -> tuple[int, list[UUID]]:
+def forget_reads(organization_id: UUID, *, mention: str, stands: Stands) -> tuple[int, list[UUID]]:
     """Redact every prompt of the organization that mentions an id; return how many, and their outputs."""
     here = Q(words__contains=mention)
     steps = StepRun.objects.filter(run__organization=organization_id)
@@ -92,7 +90,7 @@ def forget_details(runs: Iterable[UUID]) -> int:
     """Forget what finished runs were asked, step by step; outputs keep what led to them."""
     steps = StepRun.objects.filter(run__in=list(runs))
     Checkpoint.objects.filter(step__in=steps).delete()
-    return _redact_steps(steps, nothing_stands)
+    return steps.update(messages=[], error_data={})
 
 
 def _forget_complaints(subject: Subject) -> None:

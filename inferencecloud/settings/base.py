@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from inferencecloud.settings.inference import *  # noqa: F403
 from inferencecloud.settings.inference import CELERY_BEAT_SCHEDULE
 from inferencecloud.settings.logs import logging_config
+from inferencecloud.settings.operations import OPERATIONS_SCHEDULE
 from inferencecloud.settings.security import *  # noqa: F403
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -156,7 +157,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     else {"visibility_timeout": 1800, "unacked_restore_interval": 5, "unacked_restore_throttle": 5}
 )
 CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {"default": {}, "inference": {}}
-CELERY_BEAT_SCHEDULE |= {
+CELERY_BEAT_SCHEDULE |= OPERATIONS_SCHEDULE | {
     "notebooks.compact_due": {"task": "apps.notebooks.tasks.compact_due", "schedule": 300.0},
     "notebooks.settle_due": {"task": "apps.notebooks.tasks.settle_due", "schedule": 300.0},
     "core.forget_sessions": {"task": "apps.core.tasks.forget_sessions", "schedule": 6 * 3600.0},

@@ -9,7 +9,12 @@ import pytest
 from tests.servers import ROOT, Postgres, temporary_folder
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
-FILES = ["tests/notebooks/test_erasure.py"]
+FILES = [
+    "tests/notebooks/test_erasure.py",
+    "tests/operations/test_backup.py",
+    "tests/operations/test_export.py",
+    "tests/operations/test_retention.py",
+]
 
 
 def test_the_same_holds_on_postgresql() -> None:

@@ -8,11 +8,13 @@ kept of a text is its hash.
 import json
 import uuid
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -190,6 +192,21 @@ def forget_everything(notebook: Notebook) -> Erased:
     forgetting.forget_target(notebook.pk)
     scrubbing.after_commit()
     return replace(erased, releases=notebook.releases.count(), pictures=notebook.images.count())
+
+
+@transaction.atomic
+def forget_untaken(organization: Organization, *, before: datetime, limit: int) -> int:
+    """Forget outputs from before that time that nobody took; return how many there were."""
+    untaken = CellOutput.objects.filter(
+        notebook__organization=organization, created_at__lt=before
+    ).exclude(Q(status__in=[Status.ADOPTED, Status.TAKEN_BACK]) | Q(text="", before=None))
+    rows = list(untaken.order_by("created_at")[:limit])
+    for row in rows:
+        _bury_cell_output(row)
+    inference.forget_outputs([row.output_id for row in rows])
+    if rows:
+        scrubbing.after_commit()
+    return len(rows)
 
 
 @dataclass(frozen=True, kw_only=True)
