@@ -112,6 +112,10 @@ ROWS = [
     post("notebooks:ai_organization", ADMINISTRATORS, data={"on": "1"}),
     post("notebooks:ai_workspace", MANAGERS, names=WORKSPACE, data={"on": "1"}),
     post("notebooks:ai_self", SIGNED_IN, data={"on": "1"}),
+    # The switches of what is learned from
+    get("notebooks:learning_self", SIGNED_IN),
+    post("notebooks:learning_self", SIGNED_IN, data={"learn": "1"}),
+    post("notebooks:learning_notebook", KEEPERS),
     # One notebook
     get("notebooks:notebook", READERS),
     post("notebooks:rename", EDITORS, data={"title": "A"}),
@@ -124,6 +128,7 @@ ROWS = [
     get("notebooks:updates", READERS, anonymous=401),
     post("notebooks:updates", READERS, anonymous=401),
     post("notebooks:fork", READERS, anonymous=401),
+    post("notebooks:downloaded", READERS),
     post("notebooks:images", EDITORS),
     get("notebooks:image", READERS),
     # Its shares
@@ -145,6 +150,7 @@ ROWS = [
     post("notebooks:chain_stop", EDITORS),
     post("notebooks:chain_adopt", set(), names={"output": "nothing"}, needs="a waiting output"),
     post("notebooks:chain_dismiss", set(), names={"output": "nothing"}, needs="a waiting output"),
+    post("notebooks:chain_thumb", set(), names={"output": "nothing"}, needs="an output"),
     post("notebooks:chain_back", EDITORS, names={"cell": "nothing"}),
     post("notebooks:chain_release", set(), names={"cell": "nothing"}, needs="a cell with a text"),
 ]

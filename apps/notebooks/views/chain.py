@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from apps.notebooks import ai, chain_page, outside, sources
+from apps.notebooks import ai, chain_page, outside, sources, verdicts
 from apps.notebooks.chain.drawing import NODE_HEIGHT, NODE_WIDTH, draw
 from apps.notebooks.chain.graph import BrokenReference
 from apps.notebooks.chain.references import CellKey, Reference
@@ -27,7 +27,10 @@ from apps.organizations.views.entrance import person
 def state(request: HttpRequest, notebook: uuid.UUID) -> HttpResponse:
     """Answer how every cell stands for the person, what Update would do, and what is being written."""
     access = access_notebook(person(request), notebook)
-    return JsonResponse(chain_page.state_for(access, person(request)))
+    shown = chain_page.state_for(access, person(request))
+    if shown["ai"]:
+        verdicts.add_to(shown["cells"], user=person(request), notebook=access.notebook)
+    return JsonResponse(shown)
 
 
 @login_required

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.models import User
+from apps.learning.selectors import may_learn_from_notebook
 from apps.notebooks import ai
 from apps.notebooks.forms import TitleForm
 from apps.notebooks.models import SCHEMA_VERSION, Notebook
@@ -34,6 +35,7 @@ def notebook(request: HttpRequest, notebook: UUID) -> HttpResponse:
         "notebook": book,
         "crumbs": _crumbs(book),
         "page": _page_data(user, access),
+        "learns": may_learn_from_notebook(book.pk),
         "may_duplicate": workspaces_to_write_in(user, book.organization).exists(),
     }
     return render(request, "notebooks/notebook.html", context)
@@ -79,6 +81,7 @@ def _page_data(user: User, access: Access) -> dict[str, Any]:
             "fork": reverse("notebooks:fork", args=[notebook.pk]),
             "images": reverse("notebooks:images", args=[notebook.pk]),
             "chain": reverse("notebooks:chain", args=[notebook.pk]),
+            "downloaded": reverse("notebooks:downloaded", args=[notebook.pk]),
             "rename": reverse("notebooks:rename", args=[notebook.pk]),
         },
         "scripts": {"extras": static("notebooks/extras.js")},

@@ -5,11 +5,12 @@
 from django.utils.translation import gettext as _
 
 from apps.notebooks.views.chain_words import chain_words
+from apps.notebooks.views.learning_words import learning_words
 
 
 def editor_words() -> dict[str, str]:
     """Return all words by key, in the language of the request."""
-    return {**_page(), **_kinds(), **_tools(), **_pictures(), **chain_words()}
+    return {**_page(), **_kinds(), **_tools(), **_pictures(), **chain_words(), **learning_words()}
 
 
 def _page() -> dict[str, str]:

@@ -6,10 +6,12 @@ import { Editor } from "@tiptap/core";
 import { toast } from "../../core/toasts.js";
 import { ChainPage } from "../chain/page.js";
 import { ChainStore } from "../chain/store.js";
+import { Verdicts } from "../chain/verdicts.js";
 import { SCHEMA_VERSION } from "../schema/index.js";
 import { NotKept } from "../sync/copies.js";
 import { Session } from "../sync/session.js";
 import { person } from "./carets.js";
+import { Downloads } from "./downloaded.js";
 import { useSprite } from "./elements.js";
 import { extensions } from "./extensions.js";
 import { Notices } from "./notices.js";
@@ -105,7 +107,9 @@ class NotebookEditor extends HTMLElement {
     this.classList.add("ready");
     const goTo = (cell) => document.getElementById(`cell-${cell}`)?.scrollIntoView({ block: "center" });
     const chain = { store, url: page.urls.chain, root: this, editor: this.editor, goTo };
-    this.#parts.push(store, new ChainPage(chain));
+    const verdicts = new Verdicts({ store, url: page.urls.chain, root: this, box: this.box, note: toast });
+    this.downloads = new Downloads({ session, user: page.user.id, url: page.urls.downloaded });
+    this.#parts.push(store, new ChainPage(chain), verdicts, this.downloads);
     this.#showLevel();
     this.#showState();
     this.#startFoot();
@@ -231,6 +235,7 @@ class NotebookEditor extends HTMLElement {
     const title = this.heading?.field.value.trim() || this.page.notebook.title || say("untitled");
     if (kind === "markdown") save(`${title}.md`, asMarkdown(title, this.editor.getJSON()), "text/markdown");
     else save(`${title}.txt`, asText(title, this.editor.state.doc), "text/plain");
+    this.downloads.note();
   }
 
   /** Make a notebook of one's own of what is on the screen; its address comes as an event. */
