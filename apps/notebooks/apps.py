@@ -14,4 +14,5 @@ class NotebooksConfig(AppConfig):
         from apps.inference import gates, outbox  # noqa: PLC0415  (models load after the registry)
 
         gates.register("notebook", "apps.notebooks.services.chain.may_go_on")
-        outbox.register("notebooks.adoption", "apps.notebooks.services.adoption.consume")
+        consume = "apps.notebooks.services.adoption.consume"
+        outbox.register("notebooks.adoption", consume, in_batches=True)

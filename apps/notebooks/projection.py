@@ -156,15 +156,18 @@ def _write(notebook_id: uuid.UUID, rows: list[Cell]) -> bool:
         if old is None:
             fresh.append(row)
             continue
-        row.pk = old.pk
         if row.result_sha256 == old.result_sha256:
             row.changed_at = old.changed_at
         is_shown = is_shown or _content(old) != _content(row)
         if _content(old) != _content(row) or _hashes(old) != _hashes(row):
             changed.append(row)
     Cell.objects.filter(notebook=notebook_id, cell_id__in=gone).delete()
-    Cell.objects.bulk_create(fresh)
-    Cell.objects.bulk_update(changed, WRITTEN)
+    Cell.objects.bulk_create(
+        [*fresh, *changed],
+        update_conflicts=True,
+        unique_fields=["notebook", "cell_id"],
+        update_fields=WRITTEN,
+    )
     return is_shown or bool(fresh)
 
 

@@ -3,6 +3,8 @@
 from apps.inference.outbox import Message
 
 taken: list[Message] = []
+batches: list[int] = []
+refused: set[int] = set()  # numbers that nobody takes
 faults: dict[str, int] = {}  # how often a subject's messages still fail
 
 
@@ -11,6 +13,13 @@ def take(message: Message) -> None:
         faults[message.subject.id] -= 1
         raise RuntimeError("not now")
     taken.append(message)
+
+
+def take_several(messages: list[Message]) -> None:
+    batches.append(len(messages))
+    if any(message.payload["n"] in refused for message in messages):
+        raise RuntimeError("not this one")
+    taken.extend(messages)
 
 
 def nobody(message: Message) -> None:

@@ -112,7 +112,7 @@ def test_a_delivery_that_nobody_confirmed_is_repeated(organization: Organization
 def test_a_delivery_in_another_process_is_left_alone(organization: Organization) -> None:
     tell(start(organization, chain(1)), 1)
     (delivery,) = outbox._open_deliveries(10)
-    assert outbox._take(delivery, timezone.now())
+    assert outbox._take([delivery], timezone.now())
     assert outbox.deliver() == 0
 
 
@@ -120,3 +120,53 @@ def test_without_consumers_nothing_waits(organization: Organization) -> None:
     outbox.unregister("tests.take")
     tell(start(organization, chain(1)), 1)
     assert not Delivery.objects.exists()
+
+
+class TestBatches:
+    """A consumer that wants it so is told several things of one subject at once."""
+
+    @pytest.fixture(autouse=True)
+    def several(self, consumer: None) -> None:
+        outbox.register("tests.take", "tests.inference.consumers.take_several", in_batches=True)
+        consumers.batches.clear()
+        consumers.refused.clear()
+
+    def test_what_waits_comes_at_once_and_in_order(self, organization: Organization) -> None:
+        run = start(organization, chain(1))
+        other = start(organization, chain(1), subject="2")
+        tell(run, 1, 2)
+        tell(other, 3)
+        tell(run, 4)
+        assert outbox.deliver() == 4
+        assert consumers.batches == [3, 1]
+        assert taken() == [("1", 1), ("1", 2), ("1", 4), ("2", 3)]
+
+    def test_more_than_fits_comes_in_turns(self, organization: Organization) -> None:
+        tell(start(organization, chain(1)), *range(outbox.AT_ONCE + 2))
+        assert outbox.deliver() == outbox.AT_ONCE + 2
+        assert consumers.batches == [outbox.AT_ONCE, 2]
+
+    def test_one_that_is_at_fault_holds_up_what_follows_until_it_is_given_up(
+        self, organization: Organization
+    ) -> None:
+        consumers.refused.add(2)
+        tell(start(organization, chain(1)), 1, 2, 3)
+        assert outbox.deliver() == 1
+        assert taken() == [("1", 1)]
+        first, second = Delivery.objects.filter(delivered_at=None).order_by("pk")
+        assert (first.tries, second.tries) == (1, 0)
+        for _ in range(outbox.TRIES):
+            pass_time(1)
+            outbox.deliver()
+        assert taken() == [("1", 1), ("1", 3)]
+        first.refresh_from_db()
+        assert first.tries == outbox.TRIES
+        assert first.given_up_at
+
+    def test_what_another_process_has_taken_holds_up_what_follows(
+        self, organization: Organization
+    ) -> None:
+        tell(start(organization, chain(1)), 1, 2, 3)
+        _first, second, _third = waiting = outbox._open_deliveries(10)
+        assert outbox._take([second], timezone.now()) == [second]
+        assert [one.pk for one in outbox._take(waiting, timezone.now())] == [waiting[0].pk]

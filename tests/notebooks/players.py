@@ -139,17 +139,19 @@ class Game:
         made = builders.output(self.book.organization, text, key=f"{key}", run_key=str(uuid4()))
         self.outputs[name] = made
         adoption.consume(
-            Message(
-                id=1,
-                kind=OutboxRow.Kind.OUTPUT_COMMITTED,
-                organization_id=str(self.book.organization_id),
-                subject=Subject(kind="notebook", id=str(self.book.pk)),
-                payload={
-                    "output": str(made.pk),
-                    "variants": 1,
-                    "context": {"notebook": str(self.book.pk), "cell": str(cell_id("tagline"))},
-                },
-            )
+            [
+                Message(
+                    id=1,
+                    kind=OutboxRow.Kind.OUTPUT_COMMITTED,
+                    organization_id=str(self.book.organization_id),
+                    subject=Subject(kind="notebook", id=str(self.book.pk)),
+                    payload={
+                        "output": str(made.pk),
+                        "variants": 1,
+                        "context": {"notebook": str(self.book.pk), "cell": str(cell_id("tagline"))},
+                    },
+                )
+            ]
         )
 
     def adopts(self, who: str, name: str) -> None:

@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from apps.core.errors import NotVisible
+from apps.inference import execution, outbox
 from apps.inference.models import Output, Run, StepRun
 from apps.notebooks import ai, chain_page, outside, sources
 from apps.notebooks.chain.references import CellKey, Reference
@@ -163,18 +164,34 @@ def test_an_output_is_adopted_once_however_often_it_is_delivered(book, editor):
 
     writers.write(book, editor)
     before = Document.objects.get(pk=book.pk).last_seq
-    for row in OutboxRow.objects.filter(kind="output.committed"):
-        adoption.consume(
-            Message(
-                id=row.pk,
-                kind=row.kind,
-                organization_id=str(row.organization_id),
-                subject=row.subject,
-                payload=row.payload,
-            )
+    again = [
+        Message(
+            id=row.pk,
+            kind=row.kind,
+            organization_id=str(row.organization_id),
+            subject=row.subject,
+            payload=row.payload,
         )
+        for row in OutboxRow.objects.filter(kind="output.committed")
+    ]
+    adoption.consume(again)
+    adoption.consume(again[:1])
     assert Document.objects.get(pk=book.pk).last_seq == before
     assert CellOutput.objects.count() == 3
+
+
+def test_two_texts_for_one_cell_come_one_after_the_other(book, editor):
+    first = writers.update(book, editor, "tagline")
+    execution.run_stage(run_id=str(first.pk), pool="inference")
+    second = writers.update(book, editor, "tagline")
+    execution.run_stage(run_id=str(second.pk), pool="inference")
+    assert first != second
+    outbox.deliver()
+    last = Output.objects.get(step_run__run=second)
+    assert writers.cells(book)["tagline"].text == last.text
+    assert set(CellOutput.objects.values_list("status", flat=True)) == {"adopted"}
+    adoption.back(access=writers.access(book, editor), by=editor, cell=cell_id("tagline"))
+    assert writers.cells(book)["tagline"].text == Output.objects.get(step_run__run=first).text
 
 
 def test_a_double_click_is_one_run(book, editor):

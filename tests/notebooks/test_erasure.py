@@ -245,13 +245,15 @@ def test_an_output_that_was_forgotten_is_not_used_again_nor_adopted(book, editor
     assert selectors.latest_output(book.organization, step.key, output.input_hash) is None
     CellOutput.objects.all().delete()
     adoption.consume(
-        Message(
-            id=1,
-            kind="output.committed",
-            organization_id=str(book.organization_id),
-            subject=Subject(kind="notebook", id=str(book.pk)),
-            payload={"output": str(output.pk), "context": step.context, "variants": 1},
-        )
+        [
+            Message(
+                id=1,
+                kind="output.committed",
+                organization_id=str(book.organization_id),
+                subject=Subject(kind="notebook", id=str(book.pk)),
+                payload={"output": str(output.pk), "context": step.context, "variants": 1},
+            )
+        ]
     )
     assert not CellOutput.objects.exists()
 

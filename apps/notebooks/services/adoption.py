@@ -50,20 +50,36 @@ class NotebookIsClosed(DomainError):
     """The notebook lies in the trash and takes no text."""
 
 
-def consume(message: Message) -> None:
-    """Take an output that was committed: note it for its cell, and adopt it where nobody wrote."""
-    if message.kind != OutboxRow.Kind.OUTPUT_COMMITTED or message.subject.kind != "notebook":
-        return
-    output = Output.objects.get(pk=message.payload["output"])
-    context = message.payload["context"]
-    notebook = uuid.UUID(context["notebook"])
+def consume(messages: list[Message]) -> None:
+    """Take outputs that were committed: note each for its cell, and adopt it where nobody wrote."""
+    by_notebook: dict[uuid.UUID, list[Message]] = {}
+    for one in messages:
+        if one.kind == OutboxRow.Kind.OUTPUT_COMMITTED and one.subject.kind == "notebook":
+            notebook = uuid.UUID(one.payload["context"]["notebook"])
+            by_notebook.setdefault(notebook, []).append(one)
+    for notebook, some in by_notebook.items():
+        _take_in(notebook, some)
+
+
+def _take_in(notebook: uuid.UUID, messages: list[Message]) -> None:
     if not Notebook.objects.filter(pk=notebook).exists():
         return
+    ids = [one.payload["output"] for one in messages]
+    outputs = Output.objects.filter(erased_at=None).in_bulk(ids)
     with transaction.atomic():
         Document.objects.select_for_update().get(pk=notebook)
-        row, is_new = _note(output, notebook, uuid.UUID(context["cell"]))
-        if is_new and int(message.payload["variants"]) == 1:
-            _adopt_if_untouched(row)
+        fresh: list[CellOutput] = []
+        for one in messages:
+            output = outputs.get(uuid.UUID(one.payload["output"]))
+            if output is None:
+                continue
+            row, is_new = _note(output, notebook, uuid.UUID(one.payload["context"]["cell"]))
+            if is_new and int(one.payload["variants"]) == 1:
+                fresh.append(row)
+        while fresh:  # the document is read once for many cells, but once for each text of one cell
+            first = {row.cell_id: row for row in reversed(fresh)}
+            _adopt_where_untouched(notebook, list(first.values()))
+            fresh = [row for row in fresh if row is not first[row.cell_id]]
         projection.announce(notebook)
 
 
@@ -86,17 +102,19 @@ def _note(output: Output, notebook: uuid.UUID, cell: uuid.UUID) -> tuple[CellOut
     return row, is_new
 
 
-def _adopt_if_untouched(row: CellOutput) -> None:
-    state, content = _read(row.notebook_id)
-    cells = {cell.key.cell: cell for cell in cells_of(content, row.notebook_id)}
-    cell = cells.get(row.cell_id)
-    if cell is None or cell.kind != "prompt":
+def _adopt_where_untouched(notebook: uuid.UUID, rows: list[CellOutput]) -> None:
+    """Put the outputs into their cells, of which each comes once, unless people wrote there."""
+    place = Notebook.objects.select_related("organization", "workspace").get(pk=notebook)
+    if place.trashed_at is not None or not ai.is_on_in(place):
         return
-    if row.notebook.trashed_at is not None or not ai.is_on_in(row.notebook):
-        return
-    if cell.text.strip() and not _stands_whole(cell.output_id, cell.text):
-        return
-    _put(row, state, content, by=None)
+    state, content = _read(notebook)
+    cells = {cell.key.cell: cell for cell in cells_of(content, notebook)}
+    for row in rows:
+        cell = cells.get(row.cell_id)
+        if cell is None or cell.kind != "prompt":
+            continue
+        if not cell.text.strip() or _stands_whole(cell.output_id, cell.text):
+            _put(row, state, content, by=None)
 
 
 def _stands_whole(output_id: str | None, text: str) -> bool:
@@ -147,7 +165,7 @@ def back(*, access: Access, by: User, cell: uuid.UUID) -> CellOutput:
     """
     Document.objects.select_for_update().get(pk=access.notebook.pk)
     row = last_adopted(access.notebook, cell)
-    if row is None:
+    if row is None or row.before is None:  # never was one, or it was erased
         raise NothingToGoBackTo(_("There is no result before this one"))
     state, content = _read(access.notebook.pk)
     standing = {one.key.cell: one for one in cells_of(content, access.notebook.pk)}.get(cell)
@@ -155,7 +173,7 @@ def back(*, access: Access, by: User, cell: uuid.UUID) -> CellOutput:
         raise CellIsGone(_("The cell is not in the notebook any more"))
     if standing.output_id != str(row.output_id) or not stands_untouched(standing.text, row.text):
         raise PeopleWroteHere(_("People have written here since; their text stays"))
-    _append(access.notebook.pk, _replacing(state, cell, list(row.before or [])))
+    _append(access.notebook.pk, _replacing(state, cell, list(row.before)))
     row.status, row.decided_by, row.decided_at = Status.TAKEN_BACK, by, timezone.now()
     row.save(update_fields=["status", "decided_by", "decided_at"])
     leave_trace("output.taken_back", row, by)
