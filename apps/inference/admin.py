@@ -7,7 +7,16 @@ from django.db import models
 from django.http import HttpRequest
 
 from apps.catalog.admin import ReadOnly
-from apps.inference.models import Checkpoint, Delivery, OutboxRow, Output, Run, StepRun
+from apps.inference.models import (
+    Checkpoint,
+    Delivery,
+    OutboxRow,
+    Output,
+    Quota,
+    Run,
+    StepRun,
+    Usage,
+)
 
 # Names of fields that hold what people or models wrote.
 CONTENT = {"messages", "prompt", "text", "token_ids", "payload", "context", "inputs", "error_data"}
@@ -94,3 +103,19 @@ class DeliveryAdmin(WithoutContent):
     list_display = ["row", "consumer", "tries", "delivered_at", "given_up_at", "error"]
     list_filter = ["consumer", "given_up_at"]
     search_fields = ["row__subject_id"]
+
+
+@admin.register(Usage)
+class UsageAdmin(WithoutContent):
+    """The ledger."""
+
+    list_display = ["at", "organization", "division", "actor", "prompt_tokens", "new_tokens"]
+    list_select_related = ["organization", "division", "actor"]
+
+
+@admin.register(Quota)
+class QuotaAdmin(ReadOnly):
+    """Limits: set in the organization's console, where an event is left."""
+
+    list_display = ["organization", "division", "user", "tokens_per_day", "alerted_on"]
+    list_select_related = ["organization", "division", "user"]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps.inference import events, graph, wake
+from apps.inference import events, graph, quotas, wake
 from apps.inference.conf import limits
 from apps.inference.models import Run, RunStatus
 from apps.organizations.models import Organization
@@ -17,7 +17,7 @@ def place(run: Run) -> None:
     """Let a new run begin at once or wait, within the caller's transaction; it is not saved yet."""
     going_on = _locked_line(run.organization_id)
     by_person = Counter(one.actor_id for one in going_on if one.status == RunStatus.RUNNING)
-    if _within_limits([run], by_person):
+    if not quotas.held_back([run], run.created_at) and _within_limits([run], by_person):
         run.status = RunStatus.RUNNING
         run.started_at = run.woken_at = run.created_at
 
@@ -30,7 +30,7 @@ def _locked_line(organization_id: UUID) -> list[Run]:
     locked = Organization.objects.select_for_update(no_key=True).filter(pk=organization_id)
     list(locked.values_list("pk"))
     going_on = Run.objects.filter(organization=organization_id).going_on()
-    return list(going_on.order_by("created_at", "pk"))
+    return list(going_on.select_related("division").order_by("created_at", "pk"))
 
 
 @transaction.atomic
@@ -42,7 +42,8 @@ def admit(*, organization_id: UUID, now: datetime, has_moved: bool = False) -> l
     going_on = _locked_line(organization_id)
     waiting = [run for run in going_on if run.status == RunStatus.QUEUED]
     by_person = Counter(run.actor_id for run in going_on if run.status == RunStatus.RUNNING)
-    chosen = _within_limits(waiting, by_person)
+    held = quotas.held_back(waiting, now)
+    chosen = _within_limits([run for run in waiting if run.pk not in held], by_person)
     for run in chosen:
         run.status, run.started_at = RunStatus.RUNNING, now
         Run.objects.filter(pk=run.pk, status=RunStatus.QUEUED).update(

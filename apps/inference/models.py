@@ -12,7 +12,7 @@ from apps.catalog.models import Deployment, ModelVersion, Variant
 from apps.core.ids import uuid7
 from apps.inference import failures
 from apps.inference.specs import Subject
-from apps.organizations.models import Organization
+from apps.organizations.models import Division, Organization
 
 
 class RunStatus(models.TextChoices):
@@ -85,6 +85,9 @@ class Run(models.Model):
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     retry_of = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="retries"
+    )
+    division = models.ForeignKey(  # whose tokens it spends
+        Division, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     woken_at = models.DateTimeField(null=True, blank=True)  # when a worker was last called
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -317,3 +320,63 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.row_id} to {self.consumer}"
+
+
+class Usage(models.Model):
+    """The tokens of one output, as committed: the ledger. Only ever added."""
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="usage")
+    division = models.ForeignKey(Division, models.SET_NULL, null=True, related_name="+")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    output = models.OneToOneField(Output, models.SET_NULL, null=True, related_name="usage")
+    prompt_tokens = models.PositiveIntegerField()
+    new_tokens = models.PositiveIntegerField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "usage"
+        indexes = [models.Index(fields=["organization", "at"], name="usage_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.prompt_tokens} + {self.new_tokens} tokens"
+
+
+class Quota(models.Model):
+    """How many tokens may be spent in a day (UTC): by all, by a division with those below, by a person."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="quotas")
+    division = models.ForeignKey(Division, models.CASCADE, null=True, blank=True, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    tokens_per_day = models.PositiveBigIntegerField()
+    alerted_on = models.DateField(null=True, blank=True)  # when admins were last told
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(division__isnull=True) | Q(user__isnull=True), name="quota_one_scope"
+            ),
+            models.UniqueConstraint(
+                fields=["organization"],
+                condition=Q(division__isnull=True, user__isnull=True),
+                name="quota_once_per_organization",
+            ),
+            models.UniqueConstraint(
+                fields=["division"],
+                condition=Q(division__isnull=False),
+                name="quota_once_per_division",
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "user"],
+                condition=Q(user__isnull=False),
+                name="quota_once_per_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tokens_per_day} tokens a day for {self.user or self.division or self.organization}"

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from apps.inference import admission, outbox, owners, transitions, wake
+from apps.inference import admission, outbox, owners, quotas, transitions, wake
 from apps.inference.conf import tempo
 from apps.inference.models import STEP_HELD, STEP_OVER, Run, RunStatus, StepRun, StepStatus
 
@@ -24,7 +24,7 @@ class Report:
 
 
 def reconcile(now: datetime | None = None) -> Report:
-    """Take back silent steps, close and admit runs, call workers again, deliver the outbox."""
+    """Take back silent steps, close and admit runs, call workers again, deliver, tell of used-up quotas."""
     now = now or timezone.now()
     gone = owners.gone(_owners())
     expired = sum(
@@ -34,6 +34,7 @@ def reconcile(now: datetime | None = None) -> Report:
     waiting = Run.objects.filter(status=RunStatus.QUEUED)
     organizations = set(waiting.values_list("organization", flat=True))
     admitted = sum(len(admission.admit(organization_id=one, now=now)) for one in organizations)
+    quotas.alert(now)
     woken = sum(bool(wake.stages(run)) for run in _to_wake(now))
     return Report(
         expired_steps=expired,

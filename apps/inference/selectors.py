@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
+from apps.inference import quotas
 from apps.inference.events import units
 from apps.inference.models import (
     STEP_DONE,
@@ -46,6 +49,7 @@ class LiveRun:
     run: str
     status: str
     position: int  # in the line; 0 when it is running
+    held: str  # why it waits although there is a place, in words
     started_by: str
     steps: list[LiveStep]
 
@@ -94,6 +98,7 @@ def _live(run: Run, steps: list[StepRun], texts: dict[UUID, list[LiveText]]) -> 
         run=str(run.pk),
         status=run.status,
         position=queue_position(run),
+        held=held_by(run),
         started_by=str(run.actor) if run.actor else "",
         steps=[
             LiveStep(
@@ -118,6 +123,14 @@ def queue_position(run: Run) -> int:
     line = Run.objects.waiting_line(run.organization_id).values_list("pk", flat=True)
     ids = list(line)
     return ids.index(run.pk) + 1 if run.pk in ids else 0
+
+
+def held_by(run: Run) -> str:
+    """Say why the run waits for more than a place in the line; empty when it does not."""
+    if run.status != RunStatus.QUEUED:
+        return ""
+    standing = quotas.held_back([run], timezone.now()).get(run.pk)
+    return standing.words if standing else ""
 
 
 def queue_depth(organization: Organization) -> int:

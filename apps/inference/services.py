@@ -49,7 +49,7 @@ from apps.inference.specs import (
     params_to_json,
 )
 from apps.organizations import audit
-from apps.organizations.models import Organization
+from apps.organizations.models import Division, Organization
 
 SEED_LIMIT = 2**31  # what every engine takes
 
@@ -69,6 +69,7 @@ class Start:
     idempotency_key: str  # the same twice is the same run
     trigger: str = "update"
     retry_of: Run | None = None
+    division: Division | None = None  # whose tokens it spends
 
 
 def start_run(
@@ -99,6 +100,7 @@ def start_run(
         actor=actor,
         trigger=start.trigger,
         retry_of=start.retry_of,
+        division=start.division,
     )
     with transaction.atomic():
         admission.place(run)
@@ -222,7 +224,12 @@ def retry(*, run: Run, by: User | None, idempotency_key: str) -> Run:
         actor=by,
         subject=run.subject,
         steps=[_again(step, done) for step in steps if step.key not in done],
-        start=Start(idempotency_key=idempotency_key, trigger="retry", retry_of=run),
+        start=Start(
+            idempotency_key=idempotency_key,
+            trigger="retry",
+            retry_of=run,
+            division=run.division,
+        ),
     )
 
 

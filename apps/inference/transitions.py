@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from apps.inference import admission, events, failures, gates, graph, outbox, wake
+from apps.inference import admission, events, failures, gates, graph, outbox, quotas, wake
 from apps.inference.conf import tempo
 from apps.inference.failures import Failure
 from apps.inference.faults import faultpoint
@@ -149,6 +149,7 @@ def commit(*, step: StepRun, output: Output, now: datetime) -> Output | None:
     if not _fenced(step).update(**changes):
         return None
     output.save(force_insert=True)
+    quotas.spend(run=run, output=output)
     Checkpoint.objects.filter(step=step, variant=output.variant).delete()
     outbox.add(run=run, kind=OutboxRow.Kind.OUTPUT_COMMITTED, payload=output_payload(step, output))
     if complete:

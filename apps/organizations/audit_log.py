@@ -256,6 +256,8 @@ WORDS = {
     "notebook.downloaded": _("downloaded a notebook"),
     "profile.learning_denied": _("let nothing be learned from what they write"),
     "profile.learning_allowed": _("let what they write be learned from again"),
+    "quota.changed": _("set a limit of tokens"),
+    "quota.used_up": _("had a day's tokens used up"),
     "run.started": _("had models write"),
     "run.stopped": _("stopped the models"),
     "learning.downloaded": _("downloaded what may be learned from"),

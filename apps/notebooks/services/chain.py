@@ -154,7 +154,9 @@ def start_update(
         subject=subject,
         steps=[chain.step(key, follows) for key in steps],
         start=inference.Start(
-            idempotency_key=idempotency_key, trigger="update" if cells is None else "cell"
+            idempotency_key=idempotency_key,
+            trigger="update" if cells is None else "cell",
+            division=access.notebook.workspace.division,
         ),
     )
 

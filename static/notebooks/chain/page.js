@@ -22,6 +22,7 @@ export class ChainPage {
     this.button = document.querySelector("[data-chain-update]");
     this.sheet = document.getElementById("chain-sheet");
     this.said = document.querySelector("[data-chain-said]");
+    this.held = document.querySelector("[data-chain-held]");
     this.draws = [...document.querySelectorAll("[data-chain-draw]")];
     this.origins = [...document.querySelectorAll("[data-chain-origins]")];
     this.button.addEventListener("click", () => this.#press(), { signal });
@@ -99,6 +100,7 @@ export class ChainPage {
     for (const button of this.origins) button.hidden = !(store.ai && hasPrompts);
     if (!store.ai) this.#hide();
     this.#drawButton(hasPrompts);
+    this.#drawHeld();
     const drawn = JSON.stringify([...store.cells.values()].map(({ id, name, state }) => [id, name, state]));
     if (drawn !== this.#drawn && this.sheet.open) this.#drawGraph();
     this.#drawn = drawn;
@@ -120,9 +122,21 @@ export class ChainPage {
     }
     const estimate = say("chain_estimate", { time: duration(seconds) });
     const more = elsewhere ? ` ${say("chain_elsewhere", { count: elsewhere })}` : "";
-    button.title = writing ? say("chain_stop_hint") : estimate + more;
+    button.title = writing ? store.heldBy || say("chain_stop_hint") : estimate + more;
     button.classList.toggle("btn-primary", !writing);
     this.#tell(writing);
+  }
+
+  /** Say above the text why a run waits although nobody is before it: a day's tokens are used up. */
+  #drawHeld() {
+    const { heldBy } = this.store;
+    if (this.held.textContent.trim() === heldBy) return;
+    this.held.replaceChildren();
+    if (!heldBy) return;
+    const template = document.querySelector('template[data-notice="held"]');
+    const notice = template.content.firstElementChild.cloneNode(true);
+    notice.querySelector("[data-held]").textContent = heldBy;
+    this.held.append(notice);
   }
 
   /** Say to those who listen that writing began and ended, whoever pressed the button. */

@@ -75,6 +75,11 @@ export class ChainStore extends EventTarget {
     return this.runs.find(({ status }) => status === "queued")?.position ?? 0;
   }
 
+  /** Why the first run that waits has to, beyond its place in the line; empty when nothing else holds it. */
+  get heldBy() {
+    return this.runs.find(({ status }) => status === "queued")?.held ?? "";
+  }
+
   cell(id) {
     return this.cells.get(id);
   }
