@@ -5,16 +5,17 @@
  * that moves, a change that arrives - and writes whatever differs in form: browsers could answer each other's writing
  * for ever, and readers would write too.
  *
- * The caret stays beside the letter that it stands behind. On its own the binding looks for a block that reads as the
- * caret's block read before the others' change, and any empty line reads like any other.
+ * The caret stays beside the letter that it stands behind, and where the page shows it (drawing.js, reading.js).
  *
  * What arrives is shown. Where the binding fails over a change, the text is drawn anew from the shared document;
  * otherwise the next key press would write the old text over the new one.
  */
 import { Collaboration, isChangeOrigin } from "@tiptap/extension-collaboration";
 import { Plugin, PluginKey } from "@tiptap/pm/state";
-import { ySyncPluginKey } from "@tiptap/y-tiptap";
+import { ySyncPluginKey, yUndoPluginKey } from "@tiptap/y-tiptap";
 import { forgiving } from "../schema/forgiving.js";
+import { Drawing, rememberCarets } from "./drawing.js";
+import { readPage } from "./reading.js";
 
 const OWN_CHANGES = new PluginKey("ownChanges");
 
@@ -28,41 +29,31 @@ const counter = () =>
     },
   });
 
-function keepCaretByItsLetter(binding) {
-  let kept = null;
-  Object.defineProperty(binding, "beforeTransactionSelection", {
-    get: () => kept,
-    set: (selection) => {
-      kept = selection && { ...selection, absAnchor: null, absHead: null };
+/** Let a key do its work where the caret is on the page, however busy the page is. */
+const reader = () =>
+  new Plugin({
+    props: {
+      handleDOMEvents: {
+        keydown: (view, event) => {
+          if (!event.isComposing && !view.composing) readPage(view);
+          return false;
+        },
+      },
     },
   });
-}
-
-function showWhatArrives(binding) {
-  const show = binding._observeFunction;
-  binding._observeFunction = (events, transaction) => {
-    try {
-      show(events, transaction);
-    } catch (fault) {
-      console.error(fault);
-      binding._forceRerender();
-    }
-  };
-}
 
 function hold(plugin) {
   const { view: bind } = plugin.spec;
   plugin.spec.view = (view) => {
     const { binding } = ySyncPluginKey.getState(view.state);
-    keepCaretByItsLetter(binding);
-    showWhatArrives(binding);
+    const drawing = new Drawing(binding);
     const bound = bind(view);
     let written = OWN_CHANGES.getState(view.state);
     const update = (...args) => {
       const count = OWN_CHANGES.getState(view.state);
       if (count === written) return;
       written = count;
-      bound.update(...args);
+      drawing.write(() => bound.update(...args));
     };
     return { ...bound, update };
   };
@@ -76,7 +67,10 @@ export const Binding = Collaboration.extend({
   },
 
   addProseMirrorPlugins() {
-    const isSync = (plugin) => plugin.spec.key === ySyncPluginKey;
-    return [counter(), ...this.parent().map((plugin) => (isSync(plugin) ? hold(plugin) : plugin))];
+    const held = (plugin) => {
+      if (plugin.spec.key === ySyncPluginKey) return hold(plugin);
+      return plugin.spec.key === yUndoPluginKey ? rememberCarets(plugin) : plugin;
+    };
+    return [counter(), reader(), ...this.parent().map(held)];
   },
 });

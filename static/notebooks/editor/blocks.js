@@ -1,6 +1,6 @@
 /** Moving, copying and deleting whole blocks, by keyboard and from the block menu. */
 import { Extension } from "@tiptap/core";
-import { NodeRange } from "@tiptap/pm/model";
+import { Fragment, NodeRange } from "@tiptap/pm/model";
 import { NodeSelection, Selection, TextSelection } from "@tiptap/pm/state";
 import { KEEPS_OUTPUT } from "../schema/output.js";
 
@@ -72,6 +72,7 @@ function moveBlocks({ tr, dispatch }, direction) {
   const range = blockRange(selection);
   const index = range && (direction < 0 ? range.first - 1 : range.last + 1);
   if (!range || index < 0 || index >= range.parent.childCount) return false;
+  if (!allowsMove(range, index)) return false;
   if (!dispatch) return true;
   const neighbour = range.parent.child(index);
   const size = neighbour.nodeSize;
@@ -81,6 +82,14 @@ function moveBlocks({ tr, dispatch }, direction) {
   tr.setSelection(shifted(tr.doc, selection, direction * size));
   tr.setMeta(KEEPS_OUTPUT, true).scrollIntoView();
   return true;
+}
+
+/** Say whether the parent may hold its blocks in the order that the move would give: items begin with a line of text. */
+function allowsMove({ parent, first, last }, index) {
+  const blocks = [...parent.content.content];
+  const [neighbour] = blocks.splice(index, 1);
+  blocks.splice(index < first ? last : first, 0, neighbour);
+  return parent.type.validContent(Fragment.from(blocks));
 }
 
 function shifted(doc, selection, by) {

@@ -10,6 +10,7 @@ import { Plugin, PluginKey } from "@tiptap/pm/state";
 import { Decoration, DecorationSet } from "@tiptap/pm/view";
 import { anchorAt, positionOf, sameAnchor } from "./anchors.js";
 import { element } from "./elements.js";
+import { readPage } from "./reading.js";
 
 const KEY = new PluginKey("carets");
 const NAME_SHOWN_MS = 2500;
@@ -68,7 +69,9 @@ class Exchange {
     for (const client of others) this.#showName(client);
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      if (!this.view.isDestroyed) this.view.dispatch(this.view.state.tr.setMeta(KEY, true));
+      if (this.view.isDestroyed) return;
+      readPage(this.view);
+      this.view.dispatch(this.view.state.tr.setMeta(KEY, true));
     });
   }
 

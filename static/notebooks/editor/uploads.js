@@ -7,6 +7,7 @@ import { Plugin, PluginKey } from "@tiptap/pm/state";
 import { Decoration, DecorationSet } from "@tiptap/pm/view";
 import { anchorAt, positionOf } from "./anchors.js";
 import { element, iconButton } from "./elements.js";
+import { readPage } from "./reading.js";
 import { postFile, Refused } from "./requests.js";
 import { say } from "./words.js";
 
@@ -105,6 +106,7 @@ class Uploads {
 
   #insert(upload, { url, width, height }) {
     if (this.editor.isDestroyed) return;
+    readPage(this.editor.view);
     const { state, view } = this.editor;
     const pos = positionOf(state, upload.anchor) ?? state.doc.content.size;
     this.#running.delete(upload);
@@ -125,6 +127,7 @@ class Uploads {
   }
 
   #redraw() {
+    readPage(this.editor.view);
     this.editor.view.dispatch(this.editor.state.tr.setMeta(KEY, true));
   }
 
