@@ -11,4 +11,5 @@ urlpatterns = [
     path("", include("apps.organizations.urls")),
     path("", include("apps.learning.urls")),
     path("", include("apps.notebooks.urls")),
+    path("", include("apps.operations.urls")),
 ]

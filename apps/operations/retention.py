@@ -12,7 +12,8 @@ from apps.notebooks.models import Notebook
 from apps.notebooks.services import erasure
 from apps.notebooks.services.notebooks import NotebookNotInTrash, delete_notebook
 from apps.organizations import audit
-from apps.organizations.models import AuditEvent, Organization, Retention
+from apps.organizations.models import AuditEvent, Organization
+from apps.organizations.services.retention import retention_of
 
 STEP = 200  # rows in one transaction
 STEPS = 25  # of each kind in one pass: the next one goes on
@@ -30,8 +31,7 @@ class LetGo:
 
 def apply(organization: Organization, now: datetime) -> LetGo:
     """Let go of what is over its time; leave one event with the counts where there was anything."""
-    kept = Retention.objects.filter(organization=organization).first()
-    kept = kept or Retention(organization=organization)
+    kept = retention_of(organization)
     done = LetGo(
         notebooks=_trash(organization, _before(now, kept.trash_days)),
         outputs=_outputs(organization, _before(now, kept.output_days)),

@@ -1,6 +1,5 @@
-"""Ask for exports; keep what an organization says about how long things are kept."""
+"""Ask for exports, and note who fetches them."""
 
-from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -15,56 +14,13 @@ from apps.core.errors import DomainError
 from apps.operations import tasks
 from apps.operations.models import Export
 from apps.organizations import audit
-from apps.organizations.models import Organization, Retention
+from apps.organizations.models import Organization
 
 FETCHED_WITHIN = timedelta(days=3)
 
 
 class ExportUnderWay(DomainError):
     """An export of the organization is being put together already."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Days:
-    """For how many days each kind is kept; None: for good."""
-
-    trash_days: int | None
-    output_days: int | None
-    run_days: int | None
-    audit_days: int | None
-
-
-def retention_of(organization: Organization) -> Retention:
-    """Return what holds for the organization: what its admins said, or the defaults."""
-    kept = Retention.objects.filter(organization=organization).first()
-    return kept or Retention(organization=organization)
-
-
-@transaction.atomic
-def change_retention(*, organization: Organization, by: User, days: Days) -> Retention:
-    """Keep what the admin says, and leave an event with what changed."""
-    kept = retention_of(organization)
-    before = {name: getattr(kept, name) for name in asdict(days)}
-    changed = {
-        name: {"before": before[name], "after": value}
-        for name, value in asdict(days).items()
-        if before[name] != value
-    }
-    for name, value in asdict(days).items():
-        setattr(kept, name, value)
-    kept.save()
-    if changed:
-        audit.record(
-            verb="retention.changed",
-            actor=by,
-            organization=organization,
-            target=organization,
-            data={
-                name: f"{one['before'] or '∞'} → {one['after'] or '∞'}"
-                for name, one in changed.items()
-            },
-        )
-    return kept
 
 
 @transaction.atomic

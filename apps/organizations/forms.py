@@ -12,12 +12,53 @@ from apps.organizations.people import PeopleFilter
 from apps.organizations.policy import RANK
 from apps.organizations.reach import Reach
 from apps.organizations.services.memberships import RoleGiven
+from apps.organizations.services.retention import Days
+
+DAYS_LIMIT = 36_500
 
 
 class NameForm(forms.Form):
     """A name of an organization, division or workspace."""
 
     name = forms.CharField(label=_("Name"), max_length=80)
+
+
+class RetentionForm(forms.Form):
+    """For how many days things are kept; an empty field: for good."""
+
+    trash_days = forms.IntegerField(
+        label=_("Notebooks in the trash"),
+        required=False,
+        min_value=7,
+        max_value=DAYS_LIMIT,
+        help_text=_("Then they are deleted for good, with all that was made of them."),
+    )
+    output_days = forms.IntegerField(
+        label=_("Texts of models that nobody took"),
+        required=False,
+        min_value=1,
+        max_value=DAYS_LIMIT,
+        help_text=_("Then they are forgotten. Adopted texts stay with their notebook."),
+    )
+    run_days = forms.IntegerField(
+        label=_("Details of runs"),
+        required=False,
+        min_value=1,
+        max_value=DAYS_LIMIT,
+        help_text=_("What models were asked, step by step. Texts keep what led to them."),
+    )
+    audit_days = forms.IntegerField(
+        label=_("Audit log"),
+        required=False,
+        min_value=90,
+        max_value=DAYS_LIMIT,
+        help_text=_("At least 90 days."),
+    )
+
+    @property
+    def days(self) -> Days:
+        """Return what the valid form says."""
+        return Days(**self.cleaned_data)
 
 
 class RoleForm(forms.Form):

@@ -97,6 +97,10 @@ ROWS = [
     post("organizations:archive_workspace", MANAGERS, names=WORKSPACE),
     get("organizations:settings", ADMINISTRATORS),
     post("organizations:settings", ADMINISTRATORS, data={"name": "A"}),
+    post("organizations:retention", ADMINISTRATORS, data={"trash_days": "30"}),
+    get("operations:exports", {"owner"}),
+    post("operations:exports", {"owner"}),
+    get("operations:export_file", {"owner"}, names={"pk": "export"}),
     # The log
     get("organizations:audit", AUDIT_READERS),
     post("organizations:audit_export", AUDIT_READERS),
@@ -125,6 +129,7 @@ ROWS = [
     post("notebooks:trash_notebook", KEEPERS),
     post("notebooks:restore", KEEPERS),
     post("notebooks:delete", KEEPERS),
+    post("operations:forget_past", KEEPERS),
     get("notebooks:updates", READERS, anonymous=401),
     post("notebooks:updates", READERS, anonymous=401),
     post("notebooks:fork", READERS, anonymous=401),

@@ -3,16 +3,19 @@
 import io
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 
 import PIL.Image
 from django.core.files.base import ContentFile
 from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.inference.models import Output
 from apps.notebooks.models import Image, Notebook, ShareGrant
 from apps.notebooks.services import leaving
 from apps.notebooks.services.sharing import create_link, link_token
+from apps.operations.models import Export
 from apps.organizations.models import Division, Membership, Role
 from apps.organizations.policy import Level
 from apps.organizations.services import invitations
@@ -91,6 +94,7 @@ def _names(company: factories.Company, notebook: Notebook, *, colleague: User) -
         "grant": str(grant.pk),
         "link_token": link_token(link),
         "output": str(_output(company).pk),
+        "export": str(_export(company).pk),
         "nothing": str(uuid.uuid4()),
         "number": "1",
     }
@@ -110,6 +114,13 @@ def _image(notebook: Notebook) -> Image:
     image.file.save("dot.png", ContentFile(buffer.getvalue()))
     image.save()
     return image
+
+
+def _export(company: factories.Company) -> Export:
+    export = Export(organization=company.organization, status=Export.Status.READY)
+    export.expires_at = timezone.now() + timedelta(days=1)
+    export.file.save("all.zip", ContentFile(b"all"))
+    return export
 
 
 def client_of(user: User | None) -> Client:

@@ -8,9 +8,10 @@ from django.utils import timezone
 from apps.inference.models import OutboxRow, Output, Run, StepRun
 from apps.notebooks.models import CellOutput, Notebook
 from apps.notebooks.services.notebooks import trash_notebook
-from apps.operations import execution, retention, services, tasks
-from apps.operations.services import Days
+from apps.operations import execution, retention, tasks
 from apps.organizations.models import AuditEvent, Organization, Retention
+from apps.organizations.services import retention as services
+from apps.organizations.services.retention import Days
 from tests import factories
 from tests.inference.builders import deployment
 from tests.notebooks import writers

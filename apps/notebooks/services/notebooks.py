@@ -280,6 +280,13 @@ def refuse_stranger(person: User, organization: Organization) -> None:
         raise NotAMember(message % {"organization": organization, "person": person})
 
 
+def refuse_trash(notebook: Notebook) -> None:
+    """Raise NotebookInTrash for a notebook that lies there."""
+    if notebook.trashed_at:
+        message = _("“%(title)s” is in the trash. Restore it first.")
+        raise NotebookInTrash(message % {"title": notebook})
+
+
 def record_visit(*, notebook: Notebook, user: User) -> None:
     """Note that the person opened the notebook: the list's "recently opened"."""
     Visit.objects.update_or_create(
@@ -296,10 +303,8 @@ def _locked(notebook: Notebook, *, trashed: bool = False) -> Notebook:
     """Return the row under lock, as it stands now, refusing the wrong side of the trash."""
     everywhere = Notebook.objects.select_related("organization", "workspace")
     found = everywhere.select_for_update(of=("self",)).get(pk=notebook.pk)
-    if found.trashed_at and not trashed:
-        raise NotebookInTrash(
-            _("“%(title)s” is in the trash. Restore it first.") % {"title": found}
-        )
+    if not trashed:
+        refuse_trash(found)
     if trashed and not found.trashed_at:
         raise NotebookNotInTrash(_("“%(title)s” is not in the trash.") % {"title": found})
     return found

@@ -42,5 +42,6 @@ urlpatterns = [
     path("o/<slug:slug>/audit/", audit.log, name="audit"),
     path("o/<slug:slug>/audit/export/", audit.export, name="audit_export"),
     path("o/<slug:slug>/settings/", settings.settings, name="settings"),
+    path("o/<slug:slug>/settings/retention/", settings.retention, name="retention"),
     path("invitations/<str:token>/", invitations.invitation, name="invitation"),
 ]
