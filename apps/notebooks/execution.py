@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from apps.notebooks import crdt, projection, settling
+from apps.notebooks import authors, crdt, history, projection, settling
 from apps.notebooks.models import DocSnapshot, Document, DocUpdate
 
 KEEP_ROWS = 20  # of the latest: a browser that was away for a moment needs no snapshot
@@ -32,7 +32,10 @@ def compact(notebook_id: uuid.UUID) -> int:
 
     The cells are read first: afterwards nobody could say whose updates changed them.
     """
-    project(notebook_id)
+    try:
+        project(notebook_id)
+    except history.HistoryInterrupted:
+        return 0
     merged = _merge(notebook_id)
     return _exchange(notebook_id, merged) if merged is not None else 0
 
@@ -67,6 +70,7 @@ def _exchange(notebook_id: uuid.UUID, merged: _Merged) -> int:
         document=document,
         defaults={"upto_seq": merged.upto, "state": merged.state, "created_at": timezone.now()},
     )
+    authors.note(notebook_id, upto_seq=merged.upto)
     taken, _by_model = DocUpdate.objects.filter(document=document, seq__lte=merged.upto).delete()
     return taken
 

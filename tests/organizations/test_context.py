@@ -26,7 +26,7 @@ def _shell(user: object, **session: str) -> object:
         ("organization", Role.OWNER, [*ADMINISTRATION, "Organization"]),
         ("organization", Role.ADMIN, [*ADMINISTRATION, "Organization"]),
         ("organization", Role.AUDITOR, ["Audit log"]),
-        ("brand", Role.DIVISION_LEAD, ADMINISTRATION),
+        ("brand", Role.DIVISION_LEAD, ["Learning", *ADMINISTRATION]),
         ("launches", Role.WORKSPACE_MANAGER, ["People", "Divisions"]),
         ("launches", Role.EDITOR, []),
         ("organization", Role.GUEST, []),
