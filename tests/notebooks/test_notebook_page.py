@@ -179,5 +179,5 @@ def test_every_word_of_the_editor_is_given_and_used() -> None:
     assert {key for key in said if key not in given and f"{key}_other" not in given} == set()
     quoted = set(re.findall(r'"(\w+)"', code))
     used = quoted | {f"{key}_{form}" for key in quoted for form in ("one", "other")}
-    composed = ("kind_", "hint_", "search_", "state_", "mark_", "chain_")
+    composed = ("kind_", "hint_", "search_", "state_", "mark_", "chain_", "verdict_")
     assert {key for key in given - used if not key.startswith(composed)} == set()
