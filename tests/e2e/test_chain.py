@@ -216,6 +216,7 @@ def _another_try(mara: Page) -> None:
     cell(mara, "weather").locator("p").click()
     mara.keyboard.press("Control+A")
     mara.keyboard.type("sunshine")
+    expect(mara.locator("[data-save-state][data-kind=saved]")).to_be_visible()
     cell(mara, "storm").get_by_text("Try again").click()
     expect(result(mara, "storm").locator(".output")).not_to_be_empty()
     expect(cell(mara, "storm").locator(".cell-failure")).to_have_count(0)
