@@ -31,11 +31,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 from apps.catalog.models import Deployment  # noqa: E402
 from apps.catalog.services import ensure_starter  # noqa: E402
 from apps.inference.specs import Params, PromptMessage, StepOutput, StepSpec, Text  # noqa: E402
-from apps.organizations.models import Organization  # noqa: E402
 from apps.realtime.hub import this_hub  # noqa: E402
+from benchmarks.inside.updates import BRANCH, Book  # noqa: E402
 from inferencecloud.celery import app  # noqa: E402
 from inferencecloud.embedded.work import background_work  # noqa: E402
-from tests.inference.builders import chain, deployment, spec, start  # noqa: E402
+from tests.factories import Company, company  # noqa: E402
+from tests.inference.builders import deployment, spec, start  # noqa: E402
 
 STARTER = Path(settings.BASE_DIR) / "models" / "starter"
 BRIEF = "Product: Harbor Lamp. A lamp of brushed steel with a warm light, for desks and reading corners."
@@ -60,8 +61,9 @@ class Viewer:
     heard: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
     def __call__(self, message: dict[str, Any]) -> None:
-        """Take an event."""
-        self.heard.append((time.perf_counter(), message["event"]))
+        """Take an event; what processes tell each other is nothing for a browser."""
+        if message["type"] == "topic.event":
+            self.heard.append((time.perf_counter(), message["event"]))
 
     def first(self, key: str) -> float:
         """Return when the first words of a step came."""
@@ -103,13 +105,32 @@ class Loop:
 
         asyncio.run_coroutine_threadsafe(listen(), self._loop).result(10)
 
+    def look_away(self, viewer: Viewer) -> None:
+        """Let the viewer go."""
+
+        async def leave() -> None:
+            await this_hub().leave(viewer.topic, viewer)
+
+        asyncio.run_coroutine_threadsafe(leave(), self._loop).result(10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Press:
+    """What one press of Update took, from the call of its service on."""
+
+    answered_s: float  # until the service returned
+    first_s: float  # until a viewer had the first words
+    between_s: list[float]  # from the last words of a cell to the first of its reader
+    written_s: float  # until a viewer heard the end
+    adopted_s: float  # until every text stood in the document
+
 
 @dataclass
 class Bench:
     """One place with an organization and a writer, and the runs on it."""
 
     loop: Loop
-    organization: Any
+    company: Company
     number: int = 0
 
     def run(self, steps: list[Any]) -> tuple[float, Viewer]:
@@ -118,60 +139,98 @@ class Bench:
         viewer = Viewer(topic=f"thing.{self.number}")
         self.loop.look(viewer)
         pressed = time.perf_counter()
-        start(self.organization, steps, key=f"{os.getpid()}", subject=str(self.number))
+        start(self.company.organization, steps, key=f"{os.getpid()}", subject=str(self.number))
         viewer.wait_for_end()
         return pressed, viewer
 
+    def press(self, book: Book) -> Press:
+        """Change the brief and press Update; return what that took once all texts stand there."""
+        book.type_brief()
+        viewer = Viewer(topic=book.topic)
+        self.loop.look(viewer)
+        pressed = time.perf_counter()
+        book.press()
+        answered = time.perf_counter()
+        ended = viewer.wait_for_end()
+        book.wait_for_texts()
+        self.loop.look_away(viewer)
+        return Press(
+            answered_s=answered - pressed,
+            first_s=viewer.first(book.key(0)) - pressed,
+            between_s=[
+                viewer.first(book.key(n + 1)) - viewer.last(book.key(n))
+                for n in range(min(book.cells, BRANCH) - 1)
+            ],
+            written_s=ended - pressed,
+            adopted_s=time.perf_counter() - pressed,
+        )
 
-def overheads(bench: Bench, rounds: int) -> dict[str, float]:
-    """Return the platform's own time before the first words and between steps."""
+
+@dataclass
+class Figures:
+    """Medians by name, and the rounds that they are of, in milliseconds."""
+
+    medians: dict[str, float] = field(default_factory=dict)
+    rounds: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str, seconds: list[float]) -> list[float]:
+        """Note a figure; return its rounds."""
+        self.rounds[name] = [round(one * 1000, 2) for one in seconds]
+        self.medians[name] = round(statistics.median(self.rounds[name]), 2)
+        return self.rounds[name]
+
+    def join(self, other: "Figures") -> "Figures":
+        """Return both."""
+        return Figures({**self.medians, **other.medians}, {**self.rounds, **other.rounds})
+
+
+def overheads(bench: Bench, rounds: int) -> Figures:
+    """Measure the platform's own time before the first words and between steps, small and large."""
+    small, large = (Book(bench.company, cells=cells) for cells in (4, 99))
     for _ in range(3):
-        bench.run(chain(3))
-    before, between, across = [], [], []
-    for _ in range(rounds):
-        pressed, viewer = bench.run(chain(3))
-        before.append(viewer.first("c0") - pressed)
-        between += [viewer.first(f"c{n + 1}") - viewer.last(f"c{n}") for n in range(2)]
-    for _ in range(rounds):
-        _, viewer = bench.run([spec("a"), spec("b", "a", alias="other")])
-        across.append(viewer.first("b") - viewer.last("a"))
-    return {
-        "ttft_overhead_ms": median_ms(before),
-        "ttft_overhead_p95_ms": round(sorted(before)[int(len(before) * 0.95)] * 1000, 1),
-        "between_steps_overhead_ms": median_ms(between),
-        "between_pools_overhead_ms": median_ms(across),
-    }
+        bench.press(small)
+    few = [bench.press(small) for _ in range(rounds)]
+    many = [bench.press(large) for _ in range(max(2, rounds // 8))]
+    found = Figures()
+    first = found.add("ttft_overhead_ms", [one.first_s for one in few])
+    found.medians["ttft_overhead_p95_ms"] = sorted(first)[int(len(first) * 0.95)]
+    found.add("answered_ms", [one.answered_s for one in few])
+    found.add("between_steps_overhead_ms", [s for one in few for s in one.between_s])
+    found.add("between_pools_overhead_ms", [across_pools(bench) for _ in range(rounds)])
+    found.add("ttft_of_100_cells_ms", [one.first_s for one in many])
+    found.add("answered_of_100_cells_ms", [one.answered_s for one in many])
+    found.add("adopted_of_100_cells_ms", [one.adopted_s for one in many])
+    return found
 
 
-def growth(bench: Bench, rounds: int) -> dict[str, float]:
-    """Return how the time per step changes from 3 steps to 300."""
-
-    def per_step(length: int) -> float:
-        pressed, viewer = bench.run(chain(length))
-        return (viewer.wait_for_end() - pressed) / length
-
-    few = statistics.median(per_step(3) for _ in range(rounds))
-    many = statistics.median(per_step(300) for _ in range(max(1, rounds // 8)))
-    return {
-        "per_step_of_3_ms": round(few * 1000, 2),
-        "per_step_of_300_ms": round(many * 1000, 2),
-        "growth_300_vs_3": round(many / few, 2),
-    }
+def across_pools(bench: Bench) -> float:
+    """Return the time from the last words of a step to its reader's first, written in another pool."""
+    _, viewer = bench.run([spec("a"), spec("b", "a", alias="other")])
+    return viewer.first("b") - viewer.last("a")
 
 
-def median_ms(seconds: list[float]) -> float:
-    """Return the median in milliseconds."""
-    return round(statistics.median(seconds) * 1000, 1)
+def growth(bench: Bench, rounds: int) -> Figures:
+    """Measure how the time per cell changes from a notebook of 3 to one of 300."""
+    small, large = (Book(bench.company, cells=cells) for cells in (3, 300))
+    few = [bench.press(small) for _ in range(rounds)]
+    many = [bench.press(large) for _ in range(max(2, rounds // 12))]
+    found = Figures()
+    found.add("per_cell_of_3_ms", [one.written_s / small.cells for one in few])
+    found.add("per_cell_of_300_ms", [one.written_s / large.cells for one in many])
+    found.add("adopted_of_300_cells_ms", [one.adopted_s for one in many])
+    found.medians["growth_300_vs_3"] = round(
+        found.medians["per_cell_of_300_ms"] / found.medians["per_cell_of_3_ms"], 2
+    )
+    return found
 
 
 @contextmanager
 def bench_here() -> Iterator[Bench]:
     """Yield a bench in this process, whose environment says where it is."""
     call_command("migrate", verbosity=0)
-    organization = Organization.objects.create(name="Bench", slug="bench")
     deployment()
     deployment("other", pool="default")  # another queue of the same worker
-    bench = Bench(loop=Loop(), organization=organization)
+    bench = Bench(loop=Loop(), company=company())
     if settings.CELERY_BROKER_URL.startswith("memory:"):
         with background_work(app, threads=6, grace_s=2.0):
             yield bench
@@ -179,21 +238,21 @@ def bench_here() -> Iterator[Bench]:
         yield bench
 
 
-def inside_overheads(rounds: int) -> dict[str, float]:
+def inside_overheads(rounds: int) -> Figures:
     """Measure in this process, beside whatever the parent has started."""
     with bench_here() as bench:
-        return {**overheads(bench, rounds), **growth(bench, rounds)}
+        return overheads(bench, rounds).join(growth(bench, rounds))
 
 
-def inside_peer(rounds: int) -> dict[str, float]:
+def inside_peer(rounds: int) -> Figures:
     """Run the chain on the starter: ours and the peer's, alternating."""
     peer = plain_chain()  # a worker takes only tasks that it knew when it began
     with bench_here() as bench:
         return against_peer(bench, peer, rounds)
 
 
-def against_peer(bench: Bench, peer: Callable[[], float], rounds: int) -> dict[str, float]:
-    """Return wall times of ours and of a plain Celery chain on the same model."""
+def against_peer(bench: Bench, peer: Callable[[], float], rounds: int) -> Figures:
+    """Measure wall times of ours and of a plain Celery chain on the same model."""
     Deployment.objects.all().delete()
     ensure_starter()
     params = Params(temperature=0, seed=1, max_new_tokens=NEW_TOKENS)
@@ -216,17 +275,21 @@ def against_peer(bench: Bench, peer: Callable[[], float], rounds: int) -> dict[s
     ours, theirs, first = [], [], []
     bench.run(steps)
     peer()
-    for _ in range(rounds):
+    for number in range(rounds):
+        if number % 2:
+            theirs.append(peer())
         pressed, viewer = bench.run(steps)
         ours.append(viewer.wait_for_end() - pressed)
         first.append(viewer.first("c0") - pressed)
-        theirs.append(peer())
-    return {
-        "chain_s": round(statistics.median(ours), 3),
-        "chain_ttft_ms": median_ms(first),
-        "plain_celery_chain_s": round(statistics.median(theirs), 3),
-        "vs_plain_celery_chain": round(statistics.median(theirs) / statistics.median(ours), 2),
-    }
+        if number % 2 == 0:
+            theirs.append(peer())
+    found = Figures()
+    found.add("chain_ms", ours)
+    found.add("chain_ttft_ms", first)
+    found.add("plain_celery_chain_ms", theirs)
+    ratio = found.medians["plain_celery_chain_ms"] / found.medians["chain_ms"]
+    found.medians["vs_plain_celery_chain"] = round(ratio, 2)
+    return found
 
 
 def plain_chain() -> Callable[[], float]:
@@ -263,5 +326,6 @@ def plain_chain() -> Callable[[], float]:
 JOBS = {"overheads": inside_overheads, "peer": inside_peer}
 
 if __name__ == "__main__":
-    print(json.dumps(JOBS[sys.argv[1]](int(sys.argv[2]))), flush=True)
+    found = JOBS[sys.argv[1]](int(sys.argv[2]))
+    print(json.dumps({"figures": found.medians, "rounds": found.rounds}), flush=True)
     os._exit(0)  # threads of worker and loop have nothing to tidy up
