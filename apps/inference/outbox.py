@@ -83,12 +83,23 @@ def add(*, run: Run, kind: str, payload: dict[str, Any]) -> OutboxRow:
 
 
 def deliver(*, limit: int = 500) -> int:
-    """Deliver what is due; return how much was. Any number of processes may do so at once."""
-    lanes: dict[tuple[str, str, str], list[Delivery]] = {}
-    for delivery in _open_deliveries(limit):
-        lane = (delivery.consumer, delivery.row.subject_kind, delivery.row.subject_id)
-        lanes.setdefault(lane, []).append(delivery)
-    return sum(_deliver_lane(waiting) for waiting in lanes.values())
+    """Deliver what is due; return how much was. Any number of processes may do so at once.
+
+    Whoever finds an event held by another gives way to it; so each looks again until nothing has changed,
+    or what was committed in between would wait for the reconciler.
+    """
+    delivered, before = 0, set[int]()
+    while True:
+        waiting = _open_deliveries(limit)
+        still_open = {one.pk for one in waiting}
+        if still_open == before:
+            return delivered
+        before = still_open
+        lanes: dict[tuple[str, str, str], list[Delivery]] = {}
+        for delivery in waiting:
+            lane = (delivery.consumer, delivery.row.subject_kind, delivery.row.subject_id)
+            lanes.setdefault(lane, []).append(delivery)
+        delivered += sum(_deliver_lane(some) for some in lanes.values())
 
 
 def _open_deliveries(limit: int) -> list[Delivery]:

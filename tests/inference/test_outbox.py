@@ -1,6 +1,6 @@
 """At least once, in order per subject, whatever fails in between."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -39,6 +39,27 @@ def test_everything_is_delivered_once_in_order(organization: Organization) -> No
     assert outbox.deliver() == 3
     assert outbox.deliver() == 0
     assert taken() == [("1", 1), ("1", 2), ("1", 3)]
+
+
+def test_what_another_process_was_first_with_holds_nothing_up(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(organization, chain(1))
+    tell(run, 1, 2)
+    take = outbox._take
+
+    def take_late(some: list[Delivery], now: datetime) -> list[Delivery]:
+        first = Delivery.objects.order_by("row_id").filter(delivered_at__isnull=True)[:1]
+        monkeypatch.setattr(outbox, "_take", take)
+        Delivery.objects.filter(pk__in=list(first.values_list("pk", flat=True))).update(
+            delivered_at=now
+        )
+        return take(some, now)
+
+    monkeypatch.setattr(outbox, "_take", take_late)
+
+    assert outbox.deliver() == 1
+    assert taken() == [("1", 2)]
 
 
 def test_a_consumer_gets_what_happened_and_to_what(organization: Organization) -> None:
