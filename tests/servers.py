@@ -4,10 +4,8 @@ Everything lives in a temporary folder and ends with the test. Nothing that alre
 is asked, used or stopped.
 """
 
-import json
 import os
 import pwd
-import re
 import shutil
 import signal
 import socket
@@ -15,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +22,8 @@ import httpx
 import psycopg
 import pytest
 import redis
+
+from tests import topology
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 60
@@ -176,14 +176,24 @@ class Postgres(Child):
         return True
 
 
-class Redis(Child):
-    """A Redis server that forgets everything when it ends."""
+FORGETFUL = ("--save", "", "--appendonly", "no")
 
-    def __init__(self, folder: Path) -> None:
+
+class Redis(Child):
+    """A Redis server; unless told otherwise it forgets everything when it ends."""
+
+    def __init__(self, folder: Path, *, name: str = "redis", flags: Sequence[str] = FORGETFUL):
         self.port = free_port()
-        options = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--dir", str(folder)]
-        command = [binary("redis-server"), "--port", str(self.port), *options]
-        super().__init__(command, log=folder / "redis.log")
+        self.data = folder / name
+        self.data.mkdir()
+        place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.data)]
+        command = [binary("redis-server"), *place, *flags]
+        super().__init__(command, log=folder / f"{name}.log")
+
+    def forget(self) -> None:
+        """Lose what it kept on its disk, too; it must not run."""
+        shutil.rmtree(self.data)
+        self.data.mkdir()
 
     def url(self, database: int = 0) -> str:
         """Return the address of one of its databases."""
@@ -229,7 +239,12 @@ class Web(Child):
             except httpx.TransportError:
                 return False
 
-        wait_until(answers, f"{self.url} answers\n{self.words[-2000:]}")
+        try:
+            wait_until(answers, f"{self.url} answers")
+        except AssertionError as late:
+            if self.is_running:
+                self.stop(signal.SIGABRT)  # it says where its threads are
+            raise AssertionError(f"{late}\n{self.words[-8000:]}") from late
 
 
 def environment(folder: Path, **keys: str) -> dict[str, str]:
@@ -239,6 +254,7 @@ def environment(folder: Path, **keys: str) -> dict[str, str]:
         **{key: value for key, value in os.environ.items() if key in kept},
         "DATA_DIR": str(folder),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",
         "OMP_NUM_THREADS": "1",
         **keys,
     }
@@ -254,30 +270,32 @@ def embedded(folder: Path, *, port: int | None = None, **keys: str) -> Web:
 
 @dataclass(kw_only=True)
 class Production:
-    """PostgreSQL, Redis, web processes and a worker, as docker/compose.yml arranges them."""
+    """PostgreSQL, both Redis, web processes, workers and the schedule, as docker/compose.yml has them."""
 
     folder: Path
     postgres: Postgres
     redis: Redis
+    cache: Redis
+    keys: dict[str, str] = field(default_factory=dict)  # of the environment, beside the usual
     webs: list[Web] = field(default_factory=list)
-    worker: Child | None = None
+    work: dict[str, Child] = field(default_factory=dict)  # by their names in compose.yml
 
     @property
     def env(self) -> dict[str, str]:
         """Return the environment that all of its processes share."""
-        return environment(
-            self.folder / "data",
-            DJANGO_SETTINGS_MODULE="inferencecloud.settings.prod",
-            SECRET_KEY="for-the-servers-of-one-test-0123456789-abcdefghijklm",
-            DATABASE_URL=self.postgres.url,
-            REDIS_URL=self.redis.url(0),
-            CHANNEL_REDIS_URL=self.redis.url(1),
-            CACHE_REDIS_URL=self.redis.url(2),
-            ALLOWED_HOSTS="127.0.0.1",
-            SITE_URL="https://127.0.0.1",
-            SECURE_SSL_REDIRECT="false",
-            LOG_LEVEL="WARNING",
-        )
+        usual = {
+            "DJANGO_SETTINGS_MODULE": "inferencecloud.settings.prod",
+            "SECRET_KEY": "for-the-servers-of-one-test-0123456789-abcdefghijklm",
+            "DATABASE_URL": self.postgres.url,
+            "REDIS_URL": self.redis.url(0),
+            "CHANNEL_REDIS_URL": self.redis.url(1),
+            "CACHE_REDIS_URL": self.cache.url(0),
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "SITE_URL": "https://127.0.0.1",
+            "SECURE_SSL_REDIRECT": "false",
+            "LOG_LEVEL": "WARNING",
+        }
+        return environment(self.folder / "data", **(usual | self.keys))
 
     def manage(self, *words: str) -> str:
         """Run a management command in this environment; return what it printed."""
@@ -292,52 +310,42 @@ class Production:
         """Start one more web process."""
         port = free_port()
         log = self.folder / f"web{len(self.webs)}.log"
-        web = Web(_web_command(port), port=port, log=log, env=self.env)
+        web = Web(topology.web_command(port), port=port, log=log, env=self.env)
         self.webs.append(web)
         web.start()
         return web
 
-    def start_worker(self) -> Child:
-        """Start the Celery worker."""
-        celery = [sys.executable, "-m", "celery", "-A", "inferencecloud", "worker"]
-        flags = ["--pool", "threads", "--concurrency", "2", "--loglevel", "warning"]
-        self.worker = Child([*celery, *flags], log=self.folder / "worker.log", env=self.env)
-        self.worker.start()
-        return self.worker
+    def start_work(self) -> None:
+        """Start the workers and the schedule; they take a few seconds until they answer."""
+        for name in topology.WORK:
+            command = topology.work_command(name, self.folder)
+            self.work[name] = Child(command, log=self.folder / f"{name}.log", env=self.env)
+            self.work[name].start()
 
     def end(self) -> None:
         """Kill whatever runs."""
-        children = [*self.webs, self.worker, self.redis, self.postgres]
-        for child in children:
-            if child is not None:
-                child.kill()
-
-
-def _web_command(port: int) -> list[str]:
-    """Return the command of the image, on a port of this machine."""
-    dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
-    command = json.loads(re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)[-1])
-    command[command.index("--host") + 1] = "127.0.0.1"
-    command[command.index("--port") + 1] = str(port)
-    return [sys.executable, "-m", *command]
+        for child in (*self.webs, *self.work.values(), self.redis, self.cache, self.postgres):
+            child.kill()
 
 
 @contextmanager
-def production(*, webs: int = 2, worker: bool = False) -> Iterator[Production]:
-    """Yield a migrated production set-up without anybody in it."""
+def production(*, webs: int = 2, worker: bool = False, **keys: str) -> Iterator[Production]:
+    """Yield a migrated production set-up without anybody in it; `worker` stands for all that works."""
     with temporary_folder() as folder:
         (folder / "data").mkdir()
-        made = Production(
-            folder=folder, postgres=Postgres(folder / "postgres"), redis=Redis(folder)
+        redis, cache = (
+            Redis(folder, name=name, flags=topology.store_flags(name)) for name in topology.STORES
         )
+        postgres = Postgres(folder / "postgres")
+        made = Production(folder=folder, postgres=postgres, redis=redis, cache=cache, keys=keys)
         try:
-            made.postgres.start()
-            made.redis.start()
+            for store in (postgres, redis, cache):
+                store.start()
             made.manage("migrate", "--verbosity", "0")
+            if worker:
+                made.start_work()
             for _ in range(webs):
                 made.add_web()
-            if worker:
-                made.start_worker()
             yield made
         finally:
             made.end()

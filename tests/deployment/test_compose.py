@@ -36,6 +36,10 @@ def test_only_the_proxy_is_reachable_from_outside(services: dict[str, Any]) -> N
     assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
 
 
+def test_a_web_process_may_hold_thousands_of_sockets(services: dict[str, Any]) -> None:
+    assert services["web"]["ulimits"]["nofile"] >= 65536
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_our_processes_share_one_environment_and_the_data(
     services: dict[str, Any], name: str

@@ -89,13 +89,13 @@ async def storm_over(production: servers.Production, *, kills: int, seed: int) -
     notebook = visitors.notebook_of_production(production, PLAN)
     urls = [web.url for web in production.webs]
     writers = writers_on(urls, production.folder / "data", notebook, seed=seed)
-    assert production.worker
     victims = [
         production.webs[0],
         production.postgres,
         production.redis,
         production.webs[1],
-        production.worker,
+        production.work["worker"],
+        production.work["inference"],
     ]
     hit = await kill_while_typing(writers, victims, kills=kills, seed=seed)
     assert sum(hit.values()) == kills
@@ -104,7 +104,7 @@ async def storm_over(production: servers.Production, *, kills: int, seed: int) -
 
 @pytest.mark.timeout(180)
 async def test_production_keeps_what_it_acknowledged(production: servers.Production) -> None:
-    await storm_over(production, kills=5, seed=1)
+    await storm_over(production, kills=6, seed=1)
 
 
 @pytest.mark.prove
