@@ -7,6 +7,7 @@
  * from its first argument (see `main`) and prints one.
  */
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import * as decoding from "lib0/decoding";
 import * as encoding from "lib0/encoding";
 import WebSocket from "ws";
@@ -331,4 +332,6 @@ async function main() {
   process.exit(0);
 }
 
-await main();
+export { Copy, Eyes, pause, percentiles, person, Typist, Watch };
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
