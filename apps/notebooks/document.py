@@ -7,7 +7,7 @@ null are left out. pycrdt measures XmlText in UTF-8 bytes, hence the appending a
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from math import isfinite
 from typing import Any
@@ -60,6 +60,13 @@ def decode(state: bytes) -> Node:
 def read(doc: Doc) -> Node:
     """Return the document that stands in a Doc of Yjs."""
     return {"type": "doc", "content": _content(doc.get(FRAGMENT, type=XmlFragment))}
+
+
+def read_only(doc: Doc, tags: Collection[str]) -> Node:
+    """Return the document with no other blocks than those of the tags; the others are not read."""
+    blocks = doc.get(FRAGMENT, type=XmlFragment).children
+    wanted = [one for one in blocks if isinstance(one, XmlElement) and one.tag in tags]
+    return {"type": "doc", "content": [_element_node(one) for one in wanted]}
 
 
 def read_element(element: XmlElement) -> Node:

@@ -13,6 +13,9 @@ from apps.notebooks.models import DocSnapshot, Document, DocUpdate
 
 KEEP_ROWS = 20  # of the latest: a browser that was away for a moment needs no snapshot
 DUE_ROWS = 200 + KEEP_ROWS
+# A long document is merged anew once it has grown by a twentieth: it costs as much as it is long.
+WORTH = 20
+MANY_ROWS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +33,16 @@ def compact(notebook_id: uuid.UUID) -> int:
     The rows do not change, so they are merged without a lock; only the exchange holds one, and comes
     to nothing if another worker was quicker. Doing it twice is the same as doing it once.
 
-    The cells are read first: afterwards nobody could say whose updates changed them.
+    The cells are read before: afterwards nobody could say whose updates changed them.
     """
+    merged = _merge(notebook_id)
+    if merged is None:
+        return 0
     try:
         project(notebook_id)
     except history.HistoryInterrupted:
         return 0
-    merged = _merge(notebook_id)
-    return _exchange(notebook_id, merged) if merged is not None else 0
+    return _exchange(notebook_id, merged)
 
 
 def _merge(notebook_id: uuid.UUID) -> _Merged | None:
@@ -53,6 +58,9 @@ def _merge(notebook_id: uuid.UUID) -> _Merged | None:
         .values_list("payload", flat=True)
     )
     if len(rows) < 2 or len(rows) != upto - since:
+        return None
+    grown = sum(map(len, rows))
+    if snapshot and len(rows) < MANY_ROWS and grown * WORTH < len(snapshot.state):
         return None
     parts = ([bytes(snapshot.state)] if snapshot else []) + [bytes(row) for row in rows]
     return _Merged(since=since, upto=upto, state=crdt.squash(crdt.merge(parts)))

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.notebooks import crdt, document, history, writers
 from apps.notebooks.chain import marks
-from apps.notebooks.chain.cells import cells_of
+from apps.notebooks.chain.cells import CELL_TYPES, cells_of
 from apps.notebooks.chain.graph import CellSpec
 from apps.notebooks.chain.marks import Place
 from apps.notebooks.chain.references import (
@@ -21,7 +21,7 @@ from apps.notebooks.chain.references import (
     split,
 )
 from apps.notebooks.chain.staleness import stands_untouched
-from apps.notebooks.models import Cell, CellOutput, Document, Edge
+from apps.notebooks.models import Cell, CellOutput, Document, DocUpdate, Edge
 from apps.realtime import publish
 from apps.realtime.events import Event
 
@@ -64,10 +64,29 @@ def project(notebook_id: uuid.UUID) -> Projected:
         head = Document.objects.get(pk=notebook_id)
         if head.chain_seq == head.last_seq:
             return _from_rows(notebook_id)
+        if _is_plain(head):
+            Document.objects.filter(pk=head.pk, chain_seq=head.chain_seq).update(
+                chain_seq=head.last_seq
+            )
+            return Projected(notebook=notebook_id, cells=[], names=[])
         read = _Read.of(head)
         if head.chain_seq >= read.seq or _keep(head, read):
             break  # else somebody else has read it meanwhile
     return Projected(notebook=notebook_id, cells=_judged(read.specs), names=read.names)
+
+
+def _is_plain(head: Document) -> bool:
+    """Say whether there was no cell, and no update since can hold one: long texts need no reading.
+
+    Yjs writes the name of a node's type into the update that makes it, an undo's included.
+    """
+    if Cell.objects.filter(notebook=head.pk).exists():
+        return False
+    rows = DocUpdate.objects.filter(document=head, seq__gt=head.chain_seq, seq__lte=head.last_seq)
+    payloads = [bytes(payload) for payload in rows.values_list("payload", flat=True)]
+    if len(payloads) != head.last_seq - head.chain_seq:
+        return False
+    return not any(tag.encode() in payload for payload in payloads for tag in CELL_TYPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +103,7 @@ class _Read:
     def of(cls, head: Document) -> "_Read":
         stored = history.whole(head)
         doc = document.load(crdt.merge(stored.updates))
-        content = document.read(doc)
+        content = document.read_only(doc, CELL_TYPES)
         specs = cells_of(content, head.pk)
         places = marks.places_of(content)
         return cls(

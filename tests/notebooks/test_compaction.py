@@ -154,6 +154,20 @@ def test_few_rows_and_unknown_documents_are_left_alone(notebook: Notebook) -> No
     assert not DocSnapshot.objects.exists()
 
 
+def test_a_long_document_is_merged_once_it_has_grown(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = keystrokes(WORDS * 40)
+    append(notebook, *long[:-30])
+    assert execution.compact(notebook.pk) > 0
+    append(notebook, *long[-30:])
+    monkeypatch.setattr(execution, "WORTH", 1)
+    assert execution.compact(notebook.pk) == 0
+    monkeypatch.setattr(execution, "MANY_ROWS", 30)
+    assert execution.compact(notebook.pk) == 30
+    assert text_of(*history.read(document_of(notebook)).updates) == WORDS * 40
+
+
 def test_an_interrupted_history_is_left_alone(notebook: Notebook) -> None:
     append(notebook, *keystrokes(WORDS))
     DocUpdate.objects.filter(document=notebook.pk, seq=7).delete()

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from apps.notebooks import execution, projecting
+from apps.notebooks import document, execution, history, projecting, projection
 from apps.notebooks.models import Cell, Document
 from tests.factories import member
 from tests.notebooks import writers
@@ -70,3 +70,18 @@ def test_the_worker_reads_the_cells_and_survives_a_deleted_notebook(company):
     execution.project(uuid.uuid4())
     assert list(Cell.objects.values_list("name", "text")) == [("brief", "Oats")]
     assert Document.objects.get(pk=book.pk).chain_seq == 1
+
+
+def test_a_text_without_cells_is_not_read(company, monkeypatch):
+    person = member(company.launches)
+    book = writers.notebook(company.launches, person, writers.paragraph("A long text."))
+    projection.project(book.pk)
+    writers.append(book, person, document.encode({"content": [writers.paragraph("More.")]}))
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "whole", None)  # whoever calls it fails
+        assert projection.project(book.pk).cells == []
+    head = Document.objects.get(pk=book.pk)
+    assert head.chain_seq == head.last_seq
+    writers.append(book, person, document.encode({"content": [text_cell("brief", "Here.")]}))
+    assert projection.project(book.pk).names == ["brief"]
+    assert Cell.objects.get(notebook=book.pk).text == "Here."
