@@ -27,6 +27,7 @@ def build() -> dict[str, str]:
     share_with_person(notebook=four, by=mara, person=tomas, level=Level.RUN)
     made = {"four": four, "many": _many(launches, mara), "choice": _choice(launches, mara)}
     made["keys"] = _keys(launches, mara)
+    made["hurry"] = _four(launches, mara)
     made["shop"] = notebook(shops, tomas, {"type": "paragraph"}, title="Shop window")
     for one in made.values():
         project(one.pk)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 from tests import servers
 from tests.e2e.conftest import NARROW, Visits, shoot
@@ -130,6 +130,37 @@ def test_words_reach_both_and_stop_and_reload_and_a_person_s_text_stays(
     until_current(tomas)
     wait_until_equal(mara, tomas)
     _edits_win(mara, tomas)
+
+
+def test_a_double_click_is_one_run_and_a_reload_does_not_undo_stop(
+    visit: Visits, books: dict[str, str]
+) -> None:
+    mara = visit("mara", books["hurry"])
+    button = mara.locator("[data-chain-update]")
+    expect(button).to_contain_text("Update 4≈")
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST":
+            asked.append(request.url)
+
+    mara.on("request", note)
+    box = button.bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    mara.mouse.click(*middle)
+    expect(button).to_contain_text("Stop")
+    mara.mouse.down(click_count=2)
+    mara.mouse.up(click_count=2)
+    expect(arriving(mara, "tagline")).to_contain_text(" ")
+    assert [url.rpartition("/chain/")[2] for url in asked] == ["run/"]
+
+    button.click()
+    mara.reload()
+    expect(button).to_contain_text("Update")
+    expect(mara.locator(".cell-overlay")).to_have_count(0)
+    mara.wait_for_timeout(1500)
+    expect(button).to_contain_text("Update")
 
 
 def _edits_win(mara: Page, tomas: Page) -> None:

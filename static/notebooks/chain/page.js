@@ -25,7 +25,8 @@ export class ChainPage {
     this.held = document.querySelector("[data-chain-held]");
     this.draws = [...document.querySelectorAll("[data-chain-draw]")];
     this.origins = [...document.querySelectorAll("[data-chain-origins]")];
-    this.button.addEventListener("click", () => this.#press(), { signal });
+    // The second click of a double click would meet Stop where Update was.
+    this.button.addEventListener("click", ({ detail }) => detail > 1 || this.#press(), { signal });
     const press = (buttons, answer) => {
       for (const button of buttons) button.addEventListener("click", answer, { signal });
     };

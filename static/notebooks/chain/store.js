@@ -45,6 +45,7 @@ export class ChainStore extends EventTarget {
     this.mayRun = false;
     this.mayEdit = false;
     this.known = false;
+    this.isStopping = false; // Stop was pressed here and is not answered yet
     this.sources = new Map(); // cell key -> what a cell of another notebook is called
     const { signal } = this.#stop;
     session.addEventListener("event", ({ detail }) => this.#hear(detail), { signal });
@@ -63,11 +64,6 @@ export class ChainStore extends EventTarget {
   /** Whether any run of the notebook goes on. */
   get isWriting() {
     return this.runs.some(({ status }) => GONE_ON.has(status));
-  }
-
-  /** Whether somebody has pressed Stop and the words have not ended yet. */
-  get isStopping() {
-    return this.runs.some(({ stopping, status }) => stopping && !OVER.has(status));
   }
 
   /** Place in the organization's line of the first run that waits; 0 when none does. */
@@ -207,11 +203,11 @@ export class ChainStore extends EventTarget {
     return this.#differs(key);
   }
 
-  #run({ run, status, stopping }) {
+  #run({ run, status }) {
     const known = this.runs.find((one) => one.run === run);
     if (!known || OVER.has(status) || this.position) this.#refreshAmongOthers();
     if (!known) return;
-    Object.assign(known, { status, stopping });
+    known.status = status;
     this.#differs();
   }
 
@@ -256,8 +252,14 @@ export class ChainStore extends EventTarget {
     });
   }
 
-  stop() {
-    return this.#post("stop/");
+  async stop() {
+    this.isStopping = true;
+    this.#differs();
+    try {
+      await this.#post("stop/");
+    } finally {
+      this.isStopping = false;
+    }
   }
 
   adopt(output) {
