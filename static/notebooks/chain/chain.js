@@ -6,6 +6,7 @@ import { Extension, InputRule } from "@tiptap/core";
 import { Plugin, PluginKey, TextSelection } from "@tiptap/pm/state";
 import { uuidv4 } from "lib0/random";
 import { PopMenu } from "../editor/popMenu.js";
+import { readPage } from "../editor/reading.js";
 import { trigger } from "../editor/trigger.js";
 import { say } from "../editor/words.js";
 import { AroundCells, selectPart } from "./aroundCells.js";
@@ -115,7 +116,11 @@ export const ChainExtension = Extension.create({
   addProseMirrorPlugins() {
     const { editor, options, storage } = this;
     const { store, box, url, notebookId } = options;
-    const arrived = () => editor.view.dispatch(editor.state.tr.setMeta("addToHistory", false));
+    const arrived = () => {
+      if (editor.isDestroyed) return;
+      readPage(editor.view);
+      editor.view.dispatch(editor.state.tr.setMeta("addToHistory", false));
+    };
     const picker = new Picker({ url, store, arrived });
     store.addEventListener("change", ({ detail }) => detail === null && picker.forget());
     storage.picker = picker;
