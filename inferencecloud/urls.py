@@ -11,5 +11,6 @@ urlpatterns = [
     path("", include("apps.organizations.urls")),
     path("", include("apps.learning.urls")),
     path("", include("apps.notebooks.urls")),
+    path("", include("apps.console.urls")),
     path("", include("apps.operations.urls")),
 ]

@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import F, Q, Sum
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
@@ -21,7 +23,7 @@ from apps.core.errors import DomainError
 from apps.inference.models import Output, Quota, Run, Usage
 from apps.organizations import audit
 from apps.organizations.models import Division, Membership, Organization
-from apps.organizations.policy import ADMINISTRATORS, ancestry
+from apps.organizations.policy import ADMINISTRATORS, ancestry, with_those_below
 
 
 class QuotaOutOfRange(DomainError):
@@ -89,18 +91,11 @@ def _spent(quota: Quota, now: datetime) -> int:
     today = Usage.objects.filter(organization=quota.organization_id, at__gte=day_of(now))
     if quota.user_id is not None:
         today = today.filter(actor=quota.user_id)
-    elif quota.division is not None:
-        today = today.filter(division__in=_with_those_below(quota.division))
+    elif quota.division_id is not None:
+        below = with_those_below(quota.organization, {quota.division_id})
+        today = today.filter(division__in=below)
     total = today.aggregate(total=Sum(F("prompt_tokens") + F("new_tokens")))["total"]
     return int(total or 0)
-
-
-def _with_those_below(division: Division) -> list[UUID]:
-    found, layer = [division.pk], [division.pk]
-    while layer:
-        layer = list(Division.objects.filter(parent__in=layer).values_list("pk", flat=True))
-        found += layer
-    return found
 
 
 def held_back(runs: Iterable[Run], now: datetime) -> dict[UUID, Standing]:
@@ -199,13 +194,13 @@ def _tell(standing: Standing) -> None:
     }
     body = _(
         "%(spent)s of %(tokens)s tokens were spent at %(organization)s today by %(whose)s. Further"
-        " updates wait until midnight UTC. Whoever runs the instance can raise the limit:\n\n%(command)s\n"
+        " updates wait until midnight UTC, or until you raise the limit:\n\n%(url)s\n"
     ) % {
         "spent": f"{standing.spent_tokens:,}",
         "tokens": f"{quota.tokens_per_day:,}",
         "organization": quota.organization,
         "whose": standing.whose,
-        "command": f"manage.py set_quota {quota.organization.slug} --tokens …",
+        "url": settings.SITE_URL + reverse("console:quotas", args=[quota.organization.slug]),
     }
     send_mail(subject, body, None, addresses, fail_silently=True)
 

@@ -5,13 +5,13 @@ organization and read no content here either.
 """
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db.models import Q
 
 from apps.accounts.models import User
 from apps.organizations.models import Membership, Organization, Role
+from apps.organizations.policy import with_those_below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +38,4 @@ def sight_of(user: User, organization: Organization) -> Sight:
     if held.filter(role=Role.STEWARD).exists():
         return Sight(organization=organization, divisions=None)
     led = set(held.filter(role=Role.DIVISION_LEAD).values_list("division_id", flat=True))
-    return Sight(organization=organization, divisions=_with_those_below(organization, led))
-
-
-def _with_those_below(
-    organization: Organization, divisions: Collection[uuid.UUID | None]
-) -> frozenset[uuid.UUID]:
-    parents = dict(organization.divisions.values_list("pk", "parent"))
-    found = {pk for pk in parents if pk in divisions}
-    while more := {pk for pk, parent in parents.items() if parent in found} - found:
-        found |= more
-    return frozenset(found)
+    return Sight(organization=organization, divisions=with_those_below(organization, led))

@@ -15,12 +15,11 @@ from apps.accounts.models import User
 from apps.organizations.models import (
     AuditEvent,
     AuditEventQuerySet,
-    Division,
     Membership,
     Organization,
     Role,
 )
-from apps.organizations.policy import ADMINISTRATORS
+from apps.organizations.policy import ADMINISTRATORS, with_those_below
 
 PER_PAGE = 50
 READ_ALL = ADMINISTRATORS | {Role.AUDITOR}
@@ -52,7 +51,7 @@ def readable_events(user: User, organization: Organization) -> AuditEventQuerySe
     if held.filter(role__in=READ_ALL).exists():
         return events
     led = set(held.filter(role=Role.DIVISION_LEAD).values_list("division_id", flat=True))
-    return events.filter(division__in=_with_those_below(organization, led))
+    return events.filter(division__in=with_those_below(organization, led))
 
 
 def matching(events: AuditEventQuerySet, wanted: AuditFilter) -> AuditEventQuerySet:
@@ -120,16 +119,6 @@ def _parse(before: str) -> tuple[datetime, str] | None:
         return None
 
 
-def _with_those_below(organization: Organization, divisions: set[Any]) -> set[Any]:
-    parents = dict(Division.objects.filter(organization=organization).values_list("pk", "parent"))
-    found = set(divisions)
-    while True:
-        more = {pk for pk, parent in parents.items() if parent in found} - found
-        if not more:
-            return found
-        found |= more
-
-
 CSV_HEAD = [
     "at_utc",
     "actor",
@@ -155,7 +144,7 @@ def csv_row(event: AuditEvent) -> list[str]:
     return [
         event.at.astimezone(UTC).isoformat(timespec="milliseconds"),
         *(
-            _inert(value)
+            inert(value)
             for value in (
                 event.actor_label,
                 event.verb,
@@ -184,7 +173,7 @@ def _before_comes_before_after(item: tuple[str, Any]) -> tuple[str, bool]:
     return ("before" if name == "after" else name, name == "after")
 
 
-def _inert(value: str) -> str:
+def inert(value: str) -> str:
     """Return the value so that a spreadsheet takes it for text and not for a formula."""
     return f"'{value}" if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
@@ -258,6 +247,7 @@ WORDS = {
     "profile.learning_allowed": _("let what they write be learned from again"),
     "quota.changed": _("set a limit of tokens"),
     "quota.used_up": _("had a day's tokens used up"),
+    "usage.downloaded": _("downloaded the usage"),
     "run.started": _("had models write"),
     "run.stopped": _("stopped the models"),
     "learning.downloaded": _("downloaded what may be learned from"),

@@ -11,8 +11,10 @@ from apps.organizations.models import Membership, Organization
 from apps.organizations.policy import (
     ADMINISTRATORS,
     AUDIT_READERS,
+    CONSOLE_READERS,
     LEARNING_READERS,
     PEOPLE_MANAGERS,
+    USAGE_READERS,
 )
 
 
@@ -44,6 +46,7 @@ class Entry:
     label: Promise | str
     icon: str
     roles: frozenset[str] = frozenset()
+    unless: frozenset[str] = frozenset()  # who finds it behind another entry
 
 
 ENTRIES = [
@@ -54,6 +57,19 @@ ENTRIES = [
         label=_("Learning"),
         icon="graduation-cap",
         roles=frozenset(LEARNING_READERS),
+    ),
+    Entry(
+        route="console:overview",
+        label=_("Console"),
+        icon="activity",
+        roles=frozenset(CONSOLE_READERS),
+    ),
+    Entry(
+        route="console:usage",
+        label=_("Usage"),
+        icon="chart-line",
+        roles=frozenset(USAGE_READERS),
+        unless=frozenset(CONSOLE_READERS),
     ),
     Entry(
         route="organizations:people",
@@ -117,6 +133,8 @@ def _entries(request: HttpRequest, organization: Organization, roles: set[str]) 
     shown = []
     for entry in ENTRIES:
         if entry.roles and entry.roles.isdisjoint(roles):
+            continue
+        if not entry.unless.isdisjoint(roles):
             continue
         url = reverse(entry.route, args=[organization.slug])
         active = request.path.startswith(url)

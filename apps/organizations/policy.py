@@ -3,8 +3,10 @@
 Content is not administration: owners and admins run the organization without reading its notebooks.
 """
 
+from collections.abc import Collection
 from enum import IntEnum
 from typing import Any
+from uuid import UUID
 
 import rules
 from django.db.models import Q
@@ -41,6 +43,8 @@ ADMINISTRATORS = {Role.OWNER, Role.ADMIN}
 LOCAL_ADMINISTRATORS = {Role.DIVISION_LEAD, Role.WORKSPACE_MANAGER}
 PEOPLE_MANAGERS = ADMINISTRATORS | LOCAL_ADMINISTRATORS
 AUDIT_READERS = ADMINISTRATORS | {Role.AUDITOR, Role.DIVISION_LEAD}
+CONSOLE_READERS = ADMINISTRATORS | {Role.AUDITOR}  # figures, no content
+USAGE_READERS = CONSOLE_READERS | {Role.DIVISION_LEAD}
 LEARNING_READERS = {Role.STEWARD, Role.DIVISION_LEAD}  # what people wrote: not the administrators
 
 # Nobody gives, changes or takes a role that ranks above the highest of their own in that place.
@@ -98,6 +102,17 @@ def ancestry(division: Division) -> list[Division]:
     while chain[-1].parent is not None:
         chain.append(chain[-1].parent)
     return chain
+
+
+def with_those_below(
+    organization: Organization, divisions: Collection[UUID | None]
+) -> frozenset[UUID]:
+    """Return the ids of those of the organization's divisions, and of all below them (one query)."""
+    parents = dict(organization.divisions.values_list("pk", "parent"))
+    found = {pk for pk in parents if pk in divisions}
+    while more := {pk for pk, parent in parents.items() if parent in found} - found:
+        found |= more
+    return frozenset(found)
 
 
 def covering(scope: Scope) -> Q:
@@ -170,6 +185,7 @@ is_divisions_manager = has_role("is_divisions_manager", ADMINISTRATORS | {Role.D
 is_audit_reader = has_role("is_audit_reader", AUDIT_READERS)
 is_creator = has_role("is_creator", CREATORS)
 is_steward = has_role("is_steward", {Role.STEWARD})
+is_console_reader = has_role("is_console_reader", CONSOLE_READERS)
 
 # On the scope at hand: an organization, a division or a workspace.
 rules.add_perm("organizations.delete_organization", is_owner)
@@ -180,6 +196,8 @@ rules.add_perm("organizations.manage_workspaces", is_people_manager)
 rules.add_perm("organizations.read_audit", is_audit_reader)
 rules.add_perm("organizations.create_notebook", is_creator)
 rules.add_perm("organizations.download_learning", is_steward)
+rules.add_perm("organizations.open_console", is_console_reader)
+rules.add_perm("organizations.set_quotas", is_administrator)
 
 # On an organization: whether a page of administration has something for the person.
 rules.add_perm(
@@ -193,4 +211,7 @@ rules.add_perm(
 )
 rules.add_perm(
     "organizations.open_learning", has_role_somewhere("reads_learning_somewhere", LEARNING_READERS)
+)
+rules.add_perm(
+    "organizations.open_usage", has_role_somewhere("reads_usage_somewhere", USAGE_READERS)
 )

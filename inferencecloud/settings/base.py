@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "apps.learning",
     "apps.notebooks",
     "apps.operations",
+    "apps.console",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -21,6 +21,7 @@ ADMINISTRATORS = {"admin", "owner"}
 MANAGERS = ADMINISTRATORS | {"manager", "lead"}  # of people and parts
 LEADS = ADMINISTRATORS | {"lead"}
 AUDIT_READERS = LEADS | {"auditor"}
+CONSOLE_READERS = ADMINISTRATORS | {"auditor"}
 STEWARDS = {"steward"}
 
 
@@ -104,6 +105,16 @@ ROWS = [
     # The log
     get("organizations:audit", AUDIT_READERS),
     post("organizations:audit_export", AUDIT_READERS),
+    # The console
+    get("console:overview", CONSOLE_READERS),
+    get("console:runs", CONSOLE_READERS),
+    get("console:run", CONSOLE_READERS),
+    get("console:usage", CONSOLE_READERS | {"lead"}),
+    post("console:download", CONSOLE_READERS | {"lead"}),
+    get("console:machines", CONSOLE_READERS),
+    get("console:quotas", CONSOLE_READERS),
+    post("console:set_quota", ADMINISTRATORS),
+    post("console:remove_quota", ADMINISTRATORS),
     # What was learned
     get("learning:list", STEWARDS | {"lead"}),
     get("learning:output", STEWARDS | {"lead"}),

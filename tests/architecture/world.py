@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.inference.models import Output
+from apps.inference.models import Output, Quota
 from apps.notebooks.models import Image, Notebook, ShareGrant
 from apps.notebooks.services import leaving
 from apps.notebooks.services.sharing import create_link, link_token
@@ -21,6 +21,7 @@ from apps.organizations.policy import Level
 from apps.organizations.services import invitations
 from apps.organizations.services.memberships import RoleGiven
 from tests import factories
+from tests.console.history import ran
 from tests.learning import stories
 
 ANONYMOUS = "anonymous"
@@ -95,6 +96,8 @@ def _names(company: factories.Company, notebook: Notebook, *, colleague: User) -
         "link_token": link_token(link),
         "output": str(_output(company).pk),
         "export": str(_export(company).pk),
+        "run": str(ran(notebook).pk),
+        "quota": str(_quota(company).pk),
         "nothing": str(uuid.uuid4()),
         "number": "1",
     }
@@ -104,6 +107,10 @@ def _output(company: factories.Company) -> Output:
     made = stories.wrote(company.launches)
     stories.settled(made, company.launches)
     return made
+
+
+def _quota(company: factories.Company) -> Quota:
+    return Quota.objects.create(organization=company.organization, tokens_per_day=10**9)
 
 
 def _image(notebook: Notebook) -> Image:

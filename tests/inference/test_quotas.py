@@ -149,7 +149,8 @@ def test_admins_are_told_once_a_day(here: Company) -> None:
 
     assert len(mail.outbox) == 1
     assert mail.outbox[0].to == sorted([here.owner.email, admin.email])
-    assert f"set_quota {here.organization.slug}" in mail.outbox[0].body
+    page = f"http://127.0.0.1:8000/o/{here.organization.slug}/console/quotas/"
+    assert page in mail.outbox[0].body
     event = AuditEvent.objects.get(verb="quota.used_up")
     assert event.data["tokens_per_day"] == 1
     assert event.data["spent"] == sum(
