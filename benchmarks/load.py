@@ -12,7 +12,8 @@ last byte, `ttft_overhead_ms` (median) from a press of Update to the first words
 an engine that writes at once. `starter_*` are the same with the model in models/starter, which takes the
 processor from everybody else here. `idle_sockets_mb_per_1000` is what 1,000 sockets that only listen add to
 the web processes; then all web processes are killed and started again, and `storm_back_s` is the time from
-the moment they listen until all 2,000 sockets are back, `storm_errors` what a listening server refused.
+the moment they listen until all 2,000 sockets are back, `storm_errors` what a listening server refused, and
+`storm_late` the attempts that were given up because no welcome came within the 3 s that a page waits.
 `gain_of_one_more_web` divides the acknowledged letters per second of three web processes by those of two, in
 a flood in which every editor types as fast as letters are acknowledged; `cpu_*` are cores in that flood.
 """
@@ -275,6 +276,7 @@ def figures_of(found: dict[str, Any]) -> dict[str, float | str]:
         "idle_sockets_mb_per_1000": idle["mb_per_1000"],
         "storm_back_s": idle["backAfterUpS"],
         "storm_errors": idle["errors"] + idle["away"],
+        "storm_late": idle["late"],
         "gain_of_one_more_web": three["keysPerS"] / two["keysPerS"],
         "gain_of_the_second_web": two["keysPerS"] / found["flood_1"]["keysPerS"],
         "keys_per_s_of_two_webs": two["keysPerS"],

@@ -128,7 +128,9 @@ class Idler {
       this.#failures = 0;
       this.#turn(true);
     });
-    socket.on("error", (error) => this.count.fail(error));
+    socket.on("error", (error) => {
+      if (!socket.isGivenUp) this.count.fail(error);
+    });
     socket.on("close", () => {
       clearTimeout(late);
       if (!this.isJoined) this.#failures += 1;
@@ -145,6 +147,7 @@ class Idler {
 
   #giveUp(socket) {
     this.count.late += 1;
+    socket.isGivenUp = true;
     socket.terminate();
   }
 
