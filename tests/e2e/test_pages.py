@@ -31,6 +31,11 @@ PAGES = {
     "audit": ("jonas", "audit/"),
     "organization": ("jonas", "settings/"),
     "learning-empty": ("noor", "learning/"),
+    "console-empty": ("jonas", "console/"),
+    "console-runs-empty": ("jonas", "console/runs/"),
+    "console-usage-empty": ("jonas", "console/usage/"),
+    "console-quotas-empty": ("jonas", "console/quotas/"),
+    "console-machines-empty": ("jonas", "console/machines/"),
     "profile": ("mara", "/settings/"),
     "not-found": ("mara", "/no/such/page/"),
 }

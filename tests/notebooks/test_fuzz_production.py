@@ -9,14 +9,23 @@ import pytest
 from tests.servers import ROOT, Postgres, Redis, temporary_folder
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+FUZZ = "tests/notebooks/test_fuzz.py"
 
 
 def test_the_same_holds_on_postgresql_and_redis() -> None:
     with temporary_folder() as folder:
-        run_on(Postgres(folder / "postgres"), Redis(folder))
+        words = [FUZZ, "tests/notebooks/test_consumers.py"]
+        run_on(Postgres(folder / "postgres"), Redis(folder), words, within_s=380)
 
 
-def run_on(postgres: Postgres, redis: Redis) -> None:
+@pytest.mark.prove
+@pytest.mark.timeout(3700)
+def test_the_long_runs_hold_on_postgresql_and_redis() -> None:
+    with temporary_folder() as folder:
+        run_on(Postgres(folder / "postgres"), Redis(folder), [FUZZ, "-m", "prove"], within_s=3600)
+
+
+def run_on(postgres: Postgres, redis: Redis, chosen: list[str], *, within_s: float) -> None:
     try:
         postgres.start()
         redis.start()
@@ -27,10 +36,9 @@ def run_on(postgres: Postgres, redis: Redis) -> None:
             "CHANNEL_REDIS_URL": redis.url(1),
             "CACHE_REDIS_URL": redis.url(2),
         }
-        files = ["tests/notebooks/test_fuzz.py", "tests/notebooks/test_consumers.py"]
-        words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", *files]
+        words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", *chosen]
         done = subprocess.run(
-            words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=380, check=False
+            words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=within_s, check=False
         )
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     finally:

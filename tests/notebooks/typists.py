@@ -1,8 +1,8 @@
-"""Typists for the fuzz: each holds a document as a browser does, over a network that misbehaves.
+"""Typists for the fuzz: clients of another make than our page, over a network that misbehaves.
 
-Every insertion is a token that exists nowhere else, such as `[3.17]`. A notebook-wide ledger keeps
-what became of each, so that at the end every token is accounted for: there once, or deleted by name,
-or gone with a paragraph that was deleted by name.
+Their documents are pycrdt's, and they send what they wrote out of order too, which a page does not.
+Every insertion is a token that exists nowhere else, such as `[3.17]`. Undo is for pages (pages.py):
+pycrdt's own lets copies differ (docs/adr/0009-undo.md).
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import random
 import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from pycrdt import Doc, XmlElement, XmlFragment, XmlText, merge_updates
@@ -26,34 +25,16 @@ PATIENCE_S = 60.0
 OBSERVED: list[Any] = []
 
 
-@dataclass
-class Ledger:
-    """What was written and taken away by name."""
-
-    tokens: dict[str, str] = field(default_factory=dict)  # token -> paragraph
-    deleted: set[str] = field(default_factory=set)
-    deleted_paragraphs: set[str] = field(default_factory=set)
-
-    def expected(self) -> set[str]:
-        """Return the tokens that must be there, once each."""
-        return {
-            token
-            for token, paragraph in self.tokens.items()
-            if token not in self.deleted and paragraph not in self.deleted_paragraphs
-        }
-
-
 class Typist:
     """One browser: a document, what is not yet acknowledged, and a line that comes and goes."""
 
-    def __init__(
-        self, number: int, *, notebook_id: uuid.UUID, session: str, ledger: Ledger, seed: int
-    ) -> None:
+    def __init__(self, number: int, *, notebook_id: uuid.UUID, session: str, seed: int) -> None:
         self.number = number
         self.random = random.Random(f"{seed}/{number}")
         self.doc: Doc = Doc(client_id=number + 1)
         self.content = self.doc.get("document", type=XmlFragment)
-        self.ledger = ledger
+        self.updates: list[bytes] = []  # everything that was written here
+        self.written: set[str] = set()
         self.unsent: list[bytes] = []
         self.sent: dict[int, bytes] = {}
         self.seen = Seen(0)
@@ -66,7 +47,6 @@ class Typist:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._next_id = 1
         self._next_token = 1
-        self._own: list[str] = []
         self._waiting: list[bytes] = []
         self._is_acting = False
         # Kept for ever: pycrdt is reported to crash when an observer is removed.
@@ -196,7 +176,7 @@ class Typist:
     async def act(self) -> None:
         """Do one thing that people do in an editor."""
         acts = [self.insert] * 8 + [self.delete] * 3 + [self.format] * 2
-        acts += [self.undo, self.split, self.move, self.drop_paragraph]
+        acts += [self.split, self.move, self.drop_paragraph]
         self._is_acting = True
         with self.doc.transaction():
             self.random.choice(acts)()
@@ -206,7 +186,8 @@ class Typist:
     def _on_update(self, event: Any) -> None:
         """Keep exactly what one act changed, as a browser's update event gives it."""
         if self._is_acting:
-            self.unsent.append(bytes(event.update))
+            self.updates.append(bytes(event.update))
+            self.unsent.append(self.updates[-1])
 
     def insert(self) -> None:
         """Type a token somewhere between others."""
@@ -216,7 +197,7 @@ class Typist:
             return
         paragraph = self.random.choice(paragraphs)
         words = paragraph.children[0]
-        token = self._new_token(paragraph)
+        token = self._new_token()
         ends = [match.end() for match in TOKEN.finditer(self._plain(words))]
         words.insert(self.random.choice([0, *ends]), token)
 
@@ -237,16 +218,6 @@ class Typist:
         start = self._plain(words).index(token)
         words.format(start, start + len(token), {"bold": self.random.choice([True, None])})
 
-    def undo(self) -> None:
-        """Take back what one typed last, where it still stands."""
-        while self._own:
-            token = self._own.pop()
-            for paragraph in self._paragraphs():
-                words = paragraph.children[0]
-                if token in self._plain(words):
-                    self._remove(words, token)
-                    return
-
     def split(self) -> None:
         """Begin a paragraph, with a first token in it."""
         name = f"p{self.number}-{self._next_token}"
@@ -254,7 +225,7 @@ class Typist:
         paragraph = XmlElement("paragraph", {"name": name}, [XmlText("")])
         self.content.children.insert(at, paragraph)
         made = self.content.children[at]
-        made.children[0].insert(0, self._new_token(made))
+        made.children[0].insert(0, self._new_token())
 
     def move(self) -> None:
         """Move a token: delete it here, type another there."""
@@ -267,22 +238,17 @@ class Typist:
         if len(at) < 4:
             return
         index = self.random.choice(at)
-        self.ledger.deleted_paragraphs.add(self._name(self.content.children[index]))
         del self.content.children[index]
 
     def _paragraphs(self) -> Iterator[XmlElement]:
         for child in self.content.children:
-            if child.tag == "paragraph" and "name" in dict(child.attributes):
+            if isinstance(child, XmlElement) and child.tag == "paragraph" and len(child.children):
                 yield child
 
-    def _name(self, paragraph: XmlElement) -> str:
-        return str(dict(paragraph.attributes).get("name"))
-
-    def _new_token(self, paragraph: XmlElement) -> str:
+    def _new_token(self) -> str:
         token = f"[{self.number}.{self._next_token}]"
         self._next_token += 1
-        self.ledger.tokens[token] = self._name(paragraph)
-        self._own.append(token)
+        self.written.add(token)
         return token
 
     def _plain(self, words: XmlText) -> str:
@@ -301,4 +267,3 @@ class Typist:
     def _remove(self, words: XmlText, token: str) -> None:
         start = self._plain(words).index(token)
         del words[start : start + len(token)]
-        self.ledger.deleted.add(token)
