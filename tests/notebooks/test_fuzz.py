@@ -134,7 +134,9 @@ async def pages_are_done(group: Group) -> bool:
     looks = [await page.look() for page in group.pages]
     if {look["kind"] for look in looks} != {"saved"}:
         return False
-    return {look["reading"] for look in looks} == {await group.reading(await stored(group.notebook))}
+    return {look["reading"] for look in looks} == {
+        await group.reading(await stored(group.notebook))
+    }
 
 
 async def typists_are_done(group: Group) -> bool:
@@ -179,10 +181,12 @@ async def hold_to_account(group: Group) -> int:
 
 async def copies(group: Group, state: bytes) -> list[tuple[str, str]]:
     """Return the reading of every copy, with its name."""
-    found = [(page.name, (await page.look())["reading"]) for page in group.pages]
-    for typist in group.typists:
-        found.append((f"typist {typist.number}", await group.reading(typist.doc.get_update())))
-    return [*found, ("a newcomer", await group.reading(state))]
+    pages = [(page.name, (await page.look())["reading"]) for page in group.pages]
+    typists = [
+        (f"typist {typist.number}", await group.reading(typist.doc.get_update()))
+        for typist in group.typists
+    ]
+    return [*pages, *typists, ("a newcomer", await group.reading(state))]
 
 
 async def play(seed: int, process: Pages, acts: int) -> int:
