@@ -24,7 +24,7 @@ from pycrdt import Doc, XmlFragment
 from apps.notebooks import crdt, execution, history, mirrors
 from apps.notebooks.models import Document, DocUpdate, Notebook
 from apps.organizations.models import Role
-from apps.realtime.database import close_threads
+from apps.realtime.database import close_threads, in_database
 from tests import factories
 from tests.notebooks.browsers import session_of
 from tests.notebooks.pages import Page, Pages, encoded
@@ -153,7 +153,7 @@ async def typists_are_done(group: Group) -> bool:
 async def compact_now_and_then(notebook: Notebook, stop: asyncio.Event) -> None:
     while not stop.is_set():
         await asyncio.sleep(0.2)
-        await sync_to_async(execution.compact, thread_sensitive=False)(notebook.pk)
+        await in_database(execution.compact, notebook.pk)  # a few threads that keep a connection each
 
 
 def server_reading(state: bytes) -> str:
