@@ -153,7 +153,7 @@ async def typists_are_done(group: Group) -> bool:
 async def compact_now_and_then(notebook: Notebook, stop: asyncio.Event) -> None:
     while not stop.is_set():
         await asyncio.sleep(0.2)
-        await in_database(execution.compact, notebook.pk)  # a few threads that keep a connection each
+        await in_database(execution.compact, notebook.pk)
 
 
 def server_reading(state: bytes) -> str:
