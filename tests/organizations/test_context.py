@@ -23,10 +23,10 @@ def _shell(user: object, **session: str) -> object:
 @pytest.mark.parametrize(
     ("place", "role", "extra"),
     [
-        ("organization", Role.OWNER, [*ADMINISTRATION, "Organization"]),
-        ("organization", Role.ADMIN, [*ADMINISTRATION, "Organization"]),
-        ("organization", Role.AUDITOR, ["Audit log"]),
-        ("brand", Role.DIVISION_LEAD, ["Learning", *ADMINISTRATION]),
+        ("organization", Role.OWNER, ["Console", *ADMINISTRATION, "Organization"]),
+        ("organization", Role.ADMIN, ["Console", *ADMINISTRATION, "Organization"]),
+        ("organization", Role.AUDITOR, ["Console", "Audit log"]),
+        ("brand", Role.DIVISION_LEAD, ["Learning", "Usage", *ADMINISTRATION]),
         ("launches", Role.WORKSPACE_MANAGER, ["People", "Divisions"]),
         ("launches", Role.EDITOR, []),
         ("organization", Role.GUEST, []),
