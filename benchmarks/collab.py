@@ -10,6 +10,11 @@ server of y-websocket, which acknowledges nothing durably. Rounds alternate; fig
 `join_bytes_vs_y_websocket` what a fresh browser receives until it has the document;
 `p95_at_10x_document_vs_1x` compares our p95 in a document of ten times the length. Every update that we
 relay is committed first: synchronous_commit=on, synchronous=FULL.
+
+What costs, beside the peer: on PostgreSQL the append of a batch (four round trips and the commit, 0.74 ms in
+the median of 900 alone on the machine), two changes of thread, and the wait of a key that arrives while the
+batch before it is on its way. Writing to 119 sockets, which the peer does as well, is three quarters of the
+web process's work.
 """
 
 import argparse
