@@ -54,7 +54,8 @@ def test_a_copy_that_the_server_cannot_take_stays_here_and_can_be_downloaded(
     expect(notice).to_be_visible()
     expect(mara.locator(".ProseMirror")).to_have_attribute("contenteditable", "false")
     wait_for_words(mara, only_here)
-    notice.scroll_into_view_if_needed()
+    mara.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    expect(notice).to_be_in_viewport()
     shoot(mara, "too-large")
     with mara.expect_download() as saved:
         mara.locator(".notice").get_by_role("button", name="Download").click()
