@@ -126,10 +126,19 @@ async def storm(production: Production, *, kills: int, seed: int, pause_s: float
     await asyncio.sleep(2)
     enough.set()
     await asyncio.wait_for(asyncio.gather(*at_work), QUIET_WITHIN_S)
-    await asyncio.to_thread(
-        servers.wait_until, people.onlooker.is_quiet, "all work is done", QUIET_WITHIN_S
-    )
+    await asyncio.to_thread(wait_for_quiet, people.onlooker)
     await assert_all_is_there(production, people, hit)
+
+
+def wait_for_quiet(onlooker: Onlooker) -> None:
+    """Wait until nothing is left to do; fail with what is."""
+    try:
+        servers.wait_until(
+            lambda: not onlooker.unfinished(), "all work is done", within_s=QUIET_WITHIN_S
+        )
+    except AssertionError as late:
+        rows = "\n".join(str(row) for row in onlooker.unfinished())
+        raise AssertionError(f"{late}; still to do:\n{rows}") from late
 
 
 async def assert_all_is_there(production: Production, people: People, hit: Counter[str]) -> None:

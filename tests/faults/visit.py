@@ -124,9 +124,11 @@ class Onlooker(threading.Thread):
         "SELECT id::text, final_sha256 FROM learning_editrecord",
     )
     OPEN = (
-        "SELECT count(*) FROM inference_run WHERE status IN ('queued', 'running')",
-        "SELECT count(*) FROM inference_delivery WHERE delivered_at IS NULL",
-        "SELECT count(*) FROM notebooks_cell WHERE settle_due <> ''",
+        "SELECT to_jsonb(r) FROM inference_run r WHERE status IN ('queued', 'running')",
+        "SELECT to_jsonb(s) - 'prompt' FROM inference_steprun s JOIN inference_run r ON r.id = run_id"
+        " WHERE r.status IN ('queued', 'running')",
+        "SELECT to_jsonb(d) FROM inference_delivery d WHERE delivered_at IS NULL",
+        "SELECT to_jsonb(c) FROM notebooks_cell c WHERE settle_due <> ''",
     )
 
     def __init__(self, url: str) -> None:
@@ -151,11 +153,10 @@ class Onlooker(threading.Thread):
         with psycopg.connect(self._url) as connection:
             return set(self.seen.items()) - set(self._look(connection).items())
 
-    def is_quiet(self) -> bool:
-        """Say whether nothing is left to do."""
+    def unfinished(self) -> list[Any]:
+        """Return what is left to do: runs with their steps, deliveries and cells that settle."""
         with psycopg.connect(self._url) as connection:
-            counts = [connection.execute(query.encode()).fetchone() for query in self.OPEN]
-        return all(count == (0,) for count in counts)
+            return [row for query in self.OPEN for row in connection.execute(query.encode())]
 
     def _look(self, connection: psycopg.Connection[Any]) -> dict[str, str]:
         found: dict[str, str] = {}
