@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -328,6 +329,19 @@ class Production:
             child.kill()
 
 
+@cache
+def collect_static() -> None:
+    """Have the browser's files ready: without them production answers its pages with an error."""
+    collect = "from inferencecloud.embedded import first_start; first_start.collect_static()"
+    with temporary_folder() as folder:
+        env = environment(folder, DJANGO_SETTINGS_MODULE="inferencecloud.settings.dev")
+        command = [sys.executable, "manage.py", "shell", "--command", collect]
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @contextmanager
 def production(*, webs: int = 2, worker: bool = False, **keys: str) -> Iterator[Production]:
     """Yield a migrated production set-up without anybody in it; `worker` stands for all that works."""
@@ -342,6 +356,7 @@ def production(*, webs: int = 2, worker: bool = False, **keys: str) -> Iterator[
             for store in (postgres, redis, cache):
                 store.start()
             made.manage("migrate", "--verbosity", "0")
+            collect_static()
             if worker:
                 made.start_work()
             for _ in range(webs):
