@@ -7,6 +7,7 @@ from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.graph import RequestIdTaken, SourcesInCircle, SourceUnknown
 from inferencecloud.engine.protocol import Engine, ModelInfo
 from inferencecloud.engine.requests import (
+    Alternative,
     Delta,
     EmptyPrompt,
     Finish,
@@ -20,12 +21,14 @@ from inferencecloud.engine.requests import (
     Sampling,
     Segment,
     Text,
+    TokenLogprob,
 )
 from inferencecloud.engine.scripted import Script, ScriptedEngine
 from inferencecloud.engine.serial import EngineClosed, GenerationFailed, ModelNotLoaded
 from inferencecloud.engine.stage import RequestUnknown, Stage
 
 __all__ = [
+    "Alternative",
     "Delta",
     "EmptyPrompt",
     "Engine",
@@ -52,4 +55,5 @@ __all__ = [
     "SourcesInCircle",
     "Stage",
     "Text",
+    "TokenLogprob",
 ]

@@ -8,9 +8,11 @@ from enum import StrEnum
 
 from inferencecloud.engine.errors import EngineError
 
+MAX_LOGPROBS = 20
+
 
 class InvalidSampling(EngineError, ValueError):
-    """A sampling parameter is out of its range."""
+    """A parameter of a request is out of its range."""
 
     def __init__(self, name: str, wanted: str, got: object) -> None:
         super().__init__(f"{name} must be {wanted}, got {got!r}.")
@@ -90,8 +92,18 @@ class Sampling:
     max_new_tokens: int = 256
     max_chars: int | None = None  # ends at a word
     stop: tuple[str, ...] = ()  # not part of the text
+    top_k: int = 0  # so many of the likeliest may be drawn; 0: all
+    min_p: float = 0.0  # less likely than this share of the likeliest: not drawn; 0: all may be
+    logprobs: int | None = None  # how many alternatives to report with each token; None: no report
+    banned: tuple[str, ...] = ()  # words and phrases that must not appear
+    banned_any_case: bool = True
+    json_schema: str | None = None  # the text is JSON of this schema
 
     def __post_init__(self) -> None:
+        self._check_choice()
+        self._check_end()
+
+    def _check_choice(self) -> None:
         if not 0 <= self.temperature <= 5:
             raise InvalidSampling("temperature", "between 0 and 5", self.temperature)
         if not 0 < self.top_p <= 1:
@@ -102,12 +114,22 @@ class Sampling:
             )
         if self.no_repeat_ngram_size < 0:
             raise InvalidSampling("no_repeat_ngram_size", "at least 0", self.no_repeat_ngram_size)
+        if self.top_k < 0:
+            raise InvalidSampling("top_k", "at least 0", self.top_k)
+        if not 0 <= self.min_p <= 1:
+            raise InvalidSampling("min_p", "between 0 and 1", self.min_p)
+        if self.logprobs is not None and not 0 <= self.logprobs <= MAX_LOGPROBS:
+            raise InvalidSampling("logprobs", f"None or 0 to {MAX_LOGPROBS}", self.logprobs)
+
+    def _check_end(self) -> None:
         if self.max_new_tokens < 1:
             raise InvalidSampling("max_new_tokens", "at least 1", self.max_new_tokens)
         if self.max_chars is not None and self.max_chars < 1:
             raise InvalidSampling("max_chars", "at least 1 or None", self.max_chars)
         if not all(self.stop):
             raise InvalidSampling("stop", "strings that are not empty", self.stop)
+        if not all(phrase.strip() for phrase in self.banned):
+            raise InvalidSampling("banned", "phrases that are not empty", self.banned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +152,14 @@ class Request:
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     resume: Resume | None = None
-    owner: str = ""  # whom fairness counts it for; an engine that serves one at a time ignores it
+    # What follows an engine that serves one request at a time ignores.
+    owner: str = ""  # whom fairness counts it for
+    priority: int = 0  # smaller is sooner
+    deadline_s: float | None = None  # from its submission; None: it may take as long as it takes
 
     def __post_init__(self) -> None:
+        if self.deadline_s is not None and not self.deadline_s > 0:
+            raise InvalidSampling("deadline_s", "above 0 or None", self.deadline_s)
         if not any(message.segments for message in self.messages):
             raise EmptyPrompt(self.id)
 
@@ -160,6 +187,23 @@ class Finish:
     total_s: float = 0.0  # from its being ready
 
 
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token that could have come, and how likely the model itself found it (natural logarithm)."""
+
+    token_id: int  # -1 where only the text is known
+    text: str  # what the token alone reads like
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token that came, and the likeliest in its place, whatever the sampling made of them."""
+
+    chosen: Alternative
+    top: tuple[Alternative, ...] = ()  # falling
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
     """What is new of one request. The texts of its deltas, joined, are its text; so with the ids."""
@@ -167,4 +211,5 @@ class Delta:
     request_id: str
     text: str = ""
     token_ids: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()  # one for each token, where the request wants them
     finish: Finish | None = None

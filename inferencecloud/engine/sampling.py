@@ -1,43 +1,159 @@
 """Choose the next token. Chance is a function of (seed, position): no state, the same on every device.
 
-Three steps: what the answer says already is made less likely, the unlikely end is cut off, a number is drawn.
+What the answer says already is made less likely, what must not come is struck out, then the likeliest is
+taken or a number is drawn. A row of logits is judged alone: who else is in the batch changes nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from inferencecloud.engine.requests import Sampling
+from inferencecloud.engine.banning import Ban
+from inferencecloud.engine.drawing import draw, draw_slowly, uniform
+from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.requests import Alternative, Sampling, TokenLogprob
+from inferencecloud.engine.schema import SchemaMatcher
+from inferencecloud.engine.vocabulary import Vocabulary
+
+__all__ = ["Choice", "NothingAllowed", "Sampler", "choose_batch", "choose_token", "uniform"]
 
 
-def uniform(seed: int, position: int) -> float:
-    """Return a number in [0, 1) that belongs to the position."""
-    digest = hashlib.blake2b(f"{seed}:{position}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest, "big") >> 11) / (1 << 53)
+class NothingAllowed(EngineError):
+    """The wishes of a request leave no token at all."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Wanted a next token that fits the JSON schema without a banned phrase, got none: "
+            "the two contradict each other here."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The next token; with logprobs where the request wants them."""
+
+    token_id: int
+    logprob: float | None = None  # natural logarithm, of the model's own distribution
+    top: tuple[tuple[int, float], ...] = ()  # (id, logprob) of the likeliest, falling
 
 
 def choose_token(logits: Tensor, sampling: Sampling, answer: Sequence[int]) -> int:
-    """Return the id of the next token.
+    """Return the id of the next token: the slow obvious version of `Sampler.choose`.
 
     Args:
         logits: (V) float32.
-        sampling: How to choose; the limits and the stop strings are not used here.
+        sampling: How to choose; what needs the tokens' text (banned, json_schema) is not looked at.
         answer: The ids of the answer so far.
     """
     scores = without_repetition(logits, sampling, answer)
     if sampling.temperature == 0:
         return int(scores.argmax())
-    probabilities = torch.softmax(scores.double() / sampling.temperature, dim=-1)  # (V)
-    ordered, ids = probabilities.sort(descending=True, stable=True)
-    kept = _kept(ordered, sampling)
-    reach = ordered[:kept].cumsum(dim=-1)
-    aim = uniform(sampling.seed, len(answer)) * float(reach[-1])
-    place = int(torch.searchsorted(reach, aim, right=True))
-    return int(ids[min(place, kept - 1)])
+    return draw_slowly(scores, sampling, len(answer))
+
+
+class Sampler:
+    """Chooses the tokens of one request; the answer may be asked about again, or from anywhere."""
+
+    def __init__(self, sampling: Sampling, vocabulary: Vocabulary) -> None:
+        """Make ready.
+
+        Raises:
+            InvalidSchema: The JSON schema is none, or wants what cannot be guaranteed.
+        """
+        self.sampling = sampling
+        self._vocabulary = vocabulary
+        self._ban = (
+            Ban(sampling.banned, vocabulary, any_case=sampling.banned_any_case)
+            if sampling.banned
+            else None
+        )
+        self._schema = (
+            None
+            if sampling.json_schema is None
+            else SchemaMatcher(sampling.json_schema, vocabulary)
+        )
+        self.is_plain = (
+            sampling.temperature == 0
+            and sampling.repetition_penalty == 1
+            and not sampling.no_repeat_ngram_size
+            and sampling.logprobs is None
+            and self._ban is None
+            and self._schema is None
+        )
+
+    def choose(self, logits: Tensor, answer: Sequence[int]) -> Choice:
+        """Return the next token.
+
+        Args:
+            logits: (V) float32, on any device; they stay as they are.
+            answer: The ids of the answer so far.
+
+        Raises:
+            NothingAllowed: The schema allows only what is banned.
+        """
+        logits = logits.detach().cpu()
+        scores = without_repetition(logits, self.sampling, answer)
+        if self._ban is not None or self._schema is not None:
+            scores = self._allowed(scores, answer)
+        if self.sampling.temperature == 0:
+            token_id = _likeliest(scores)
+        else:
+            token_id = draw(scores, self.sampling, len(answer))
+        return self._choice(logits, token_id)
+
+    def report(self, choice: Choice) -> tuple[TokenLogprob, ...]:
+        """Return what `Delta.logprobs` says of the choice: nothing where nobody asked."""
+        if choice.logprob is None:
+            return ()
+        text = self._vocabulary.text
+        chosen = Alternative(choice.token_id, text(choice.token_id), choice.logprob)
+        return (TokenLogprob(chosen, tuple(Alternative(i, text(i), p) for i, p in choice.top)),)
+
+    def _allowed(self, scores: Tensor, answer: Sequence[int]) -> Tensor:
+        """Return the scores (V), those of tokens that must not come at -inf."""
+        values: NDArray[np.float32] = scores.numpy().copy()
+        if self._schema is not None:
+            values[~self._schema.allowed(answer)] = -np.inf
+        if self._ban is not None:
+            values[self._ban.tokens(answer)] = -np.inf
+        if np.isneginf(values.max()):
+            raise NothingAllowed
+        return torch.from_numpy(values)
+
+    def _choice(self, logits: Tensor, token_id: int) -> Choice:
+        count = self.sampling.logprobs
+        if count is None:
+            return Choice(token_id)
+        logprobs = torch.log_softmax(logits, dim=-1)
+        top = logprobs.topk(min(count, len(logits)))
+        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        return Choice(token_id, float(logprobs[token_id]), tuple(pairs))
+
+
+def choose_batch(
+    samplers: Sequence[Sampler], logits: Tensor, answers: Sequence[Sequence[int]]
+) -> list[Choice]:
+    """Return the next token of every row of logits (B, V) float32, `answers` being the ids so far of each."""
+    logits = logits.detach()
+    winners = logits.argmax(dim=-1) if logits.is_cuda else logits.numpy().argmax(axis=1)
+    choices = [Choice(token_id) for token_id in winners.tolist()]
+    others = [row for row, sampler in enumerate(samplers) if not sampler.is_plain]
+    if others:
+        rows = logits[others].cpu()
+        for number, row in enumerate(others):
+            choices[row] = samplers[row].choose(rows[number], answers[row])
+    return choices
+
+
+def _likeliest(scores: Tensor) -> int:
+    """Return the first of the likeliest ids; numpy finds it many times sooner than torch."""
+    return int(scores.numpy().argmax())
 
 
 def without_repetition(logits: Tensor, sampling: Sampling, answer: Sequence[int]) -> Tensor:
@@ -62,17 +178,6 @@ def _ends_of_runs(answer: Sequence[int], size: int) -> list[int]:
     """Return the tokens that would make the last `size` tokens a run that the answer has already."""
     if not size or len(answer) < size:
         return []
-    last = tuple(answer[len(answer) - size + 1 :])
-    starts = range(len(answer) - size + 1)
-    return sorted(
-        {answer[at + size - 1] for at in starts if tuple(answer[at:][: size - 1]) == last}
-    )
-
-
-def _kept(ordered: Tensor, sampling: Sampling) -> int:
-    """Return how many of the likeliest tokens may be drawn; `ordered` (V) falls.
-
-    A token stays while those before it have not reached top_p; the first always stays.
-    """
-    reach = ordered.cumsum(dim=-1)
-    return max(1, int((reach - ordered < sampling.top_p).sum()))
+    last = answer[len(answer) - size + 1 :]
+    ends = range(size - 1, len(answer))
+    return sorted({answer[end] for end in ends if answer[end - size + 1 : end] == last})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
+import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.generation.logits_process import (
     NoRepeatNGramLogitsProcessor,
@@ -13,7 +15,17 @@ from transformers.generation.logits_process import (
 )
 
 from inferencecloud.engine.requests import Sampling
-from inferencecloud.engine.sampling import choose_token, uniform, without_repetition
+from inferencecloud.engine.sampling import (
+    NothingAllowed,
+    Sampler,
+    choose_batch,
+    choose_token,
+    uniform,
+    without_repetition,
+)
+from inferencecloud.engine.vocabulary import Vocabulary
+from inferencecloud.training.tokens import train_tokenizer
+from tests.engine.conftest import CORPUS
 
 VOCABULARY = 12
 answers = st.lists(st.integers(0, VOCABULARY - 1), max_size=30)
@@ -100,3 +112,145 @@ def test_a_banned_token_is_never_drawn_and_something_always_is() -> None:
 def test_without_a_wish_the_logits_are_left_alone() -> None:
     logits = _logits(1)
     assert without_repetition(logits, Sampling(), [1, 2, 1, 2]) is logits
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    tokenizer = train_tokenizer(CORPUS * 4, vocabulary=400, context_tokens=256)
+    return Vocabulary(tokenizer, size=len(tokenizer), end_ids=[tokenizer.eos_token_id])
+
+
+def _hard_logits(seed: int, size: int, kind: str) -> torch.Tensor:
+    """Return logits (V) of a kind on which a shortcut could stumble."""
+    chance = torch.Generator().manual_seed(seed)
+    logits = torch.randn(size, generator=chance)
+    if kind == "peaked":
+        return logits * 4
+    if kind == "tied":
+        return (logits * 3).round()
+    if kind in {"masked", "few"}:
+        rest = 0.9995 if kind == "few" else 0.7
+        logits[torch.rand(size, generator=chance) < rest] = -torch.inf
+        logits[int(torch.randint(size, (1,), generator=chance))] = 1.0
+    return logits
+
+
+samplings = st.builds(
+    Sampling,
+    temperature=st.sampled_from([0.01, 0.3, 0.7, 1.0, 1.5, 5.0]),
+    top_p=st.sampled_from([1.0, 0.999, 0.95, 0.9, 0.5, 0.1, 1e-6]),
+    top_k=st.sampled_from([0, 0, 1, 2, 40, 256, 300, 5000]),
+    min_p=st.sampled_from([0.0, 0.0, 0.02, 0.5, 1.0]),
+    seed=st.integers(0, 2**40),
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    samplings,
+    st.integers(0, 2**30),
+    st.sampled_from([3, 500, 513, 9001, 20011]),
+    st.sampled_from(["flat", "peaked", "tied", "masked", "few"]),
+)
+def test_the_quick_draw_is_the_slow_one(
+    vocabulary: Vocabulary, sampling: Sampling, seed: int, size: int, kind: str
+) -> None:
+    logits = _hard_logits(seed, size, kind)
+    answer = [1] * (seed % 50)
+    chosen = Sampler(sampling, vocabulary).choose(logits, answer)
+    assert chosen.token_id == choose_token(logits, sampling, answer)
+
+
+@pytest.mark.parametrize("top_p", [0.5, 0.75, 0.875])
+def test_top_p_on_a_border_cuts_as_the_slow_way_does(vocabulary: Vocabulary, top_p: float) -> None:
+    shares = torch.full((20_000,), 1e-30)
+    shares[[7, 11, 13, 17]] = torch.tensor([0.5, 0.25, 0.125, 0.125])
+    sampling = Sampling(temperature=1.0, top_p=top_p)
+    sampler = Sampler(sampling, vocabulary)
+    for position in range(100):
+        answer = [0] * position
+        chosen = sampler.choose(shares.log(), answer).token_id
+        assert chosen == choose_token(shares.log(), sampling, answer)
+
+
+def test_top_k_draws_among_the_k_likeliest(vocabulary: Vocabulary) -> None:
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    sampler = Sampler(Sampling(temperature=1.0, top_k=2), vocabulary)
+    drawn = [sampler.choose(logits, [0] * n).token_id for n in range(400)]
+    assert set(drawn) == {0, 1}
+    assert abs(drawn.count(0) / 400 - 0.5 / 0.8) < 0.08
+
+
+def test_min_p_leaves_out_what_is_far_below_the_likeliest(vocabulary: Vocabulary) -> None:
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    sampler = Sampler(Sampling(temperature=1.0, min_p=0.2), vocabulary)
+    assert {sampler.choose(logits, [0] * n).token_id for n in range(400)} == {0, 1, 2}
+
+
+def test_logprobs_are_those_of_the_model_before_any_sampling(vocabulary: Vocabulary) -> None:
+    logits = _logits(3)
+    sampling = Sampling(temperature=0.5, repetition_penalty=1.5, logprobs=3)
+    sampler = Sampler(sampling, vocabulary)
+    choice = sampler.choose(logits, [1, 2])
+    expected = torch.log_softmax(logits, dim=-1)
+    assert choice.logprob == pytest.approx(float(expected[choice.token_id]))
+    order = expected.argsort(descending=True)[:3].tolist()
+    assert [token_id for token_id, _ in choice.top] == order
+    (told,) = sampler.report(choice)
+    assert told.chosen.logprob == choice.logprob
+    assert [one.token_id for one in told.top] == order
+    assert told.chosen.text == vocabulary.text(choice.token_id)
+
+
+def test_nothing_is_reported_when_nobody_asks(vocabulary: Vocabulary) -> None:
+    sampler = Sampler(Sampling(), vocabulary)
+    assert sampler.report(sampler.choose(_logits(1), [])) == ()
+    bare = Sampler(Sampling(logprobs=0), vocabulary)
+    assert bare.report(bare.choose(_logits(1), []))[0].top == ()
+
+
+def test_a_batch_chooses_for_each_row_what_it_would_choose_alone(vocabulary: Vocabulary) -> None:
+    wishes = [
+        Sampling(),
+        Sampling(temperature=0.9, seed=4),
+        Sampling(logprobs=2),
+        Sampling(),
+        Sampling(banned=("warm",), repetition_penalty=1.2),
+    ]
+    samplers = [Sampler(sampling, vocabulary) for sampling in wishes]
+    assert [sampler.is_plain for sampler in samplers] == [True, False, False, True, False]
+    logits = torch.randn(5, vocabulary.size, generator=torch.Generator().manual_seed(2))
+    answers = [[n] * n for n in range(5)]
+    together = choose_batch(samplers, logits, answers)
+    alone = [
+        s.choose(row, answer) for s, row, answer in zip(samplers, logits, answers, strict=True)
+    ]
+    assert together == alone
+    plain = [samplers[0], samplers[3]]
+    assert choose_batch(plain, logits[:2], answers[:2]) == [
+        plain[0].choose(logits[0], []),
+        plain[1].choose(logits[1], [1]),
+    ]
+
+
+def test_the_first_of_equal_tokens_is_the_greedy_one(vocabulary: Vocabulary) -> None:
+    logits = torch.zeros(2, 5000)
+    logits[:, [40, 4000]] = 1.0
+    samplers = [Sampler(Sampling(), vocabulary)] * 2
+    assert [choice.token_id for choice in choose_batch(samplers, logits, [[], []])] == [40, 40]
+
+
+def test_a_schema_that_allows_only_what_is_banned_is_told(vocabulary: Vocabulary) -> None:
+    schema = json.dumps({"enum": ["ok"]})
+    sampler = Sampler(Sampling(json_schema=schema, banned=('"ok"', '"')), vocabulary)
+    with pytest.raises(NothingAllowed, match="contradict"):
+        sampler.choose(torch.zeros(vocabulary.size), [])
+
+
+def test_the_logits_are_left_as_they_were(vocabulary: Vocabulary) -> None:
+    logits = _logits(9)
+    before = logits.clone()
+    wishes = Sampling(temperature=1.0, banned=("a",), repetition_penalty=1.3, logprobs=1)
+    padded = torch.cat((logits, torch.zeros(vocabulary.size - len(logits))))
+    Sampler(wishes, vocabulary).choose(padded, [1, 2])
+    assert torch.equal(padded[: len(logits)], before)
