@@ -1,0 +1,242 @@
+// Attention over paged keys and values in float32, with the softmax kept online.
+//
+// Milakov and Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao et al. 2022, arXiv:2205.14135
+// (tiles); Kwon et al. 2023, arXiv:2309.06180 (pages). Keys are read in chunks that start at multiples of
+// kChunkTokens of the sequence, and a row's arithmetic does not depend on the other rows: what a token gets is
+// the same to the bit alone, in a batch, in a long prompt or in pieces of it.
+#pragma once
+
+#include "kernels.h"
+#include "vectors.h"
+
+namespace {
+
+constexpr int kChunkTokens = 64;
+constexpr int kChunkBlocks = kChunkTokens / kBlockTokens;
+constexpr int kWide = kLanes == 16 ? 4 : 2;  // vectors side by side that the registers hold for 4 rows
+
+// Views into the scratch memory of a thread.
+struct Rows {
+  float* queries;   // (rows, head_dim), scaled
+  float* outputs;   // (rows, head_dim), not yet divided by `total`
+  float* scores;    // (rows, kChunkTokens)
+  float* keys;      // (kChunkTokens / kLanes, head_dim, kLanes)
+  float* greatest;  // (rows): the greatest score so far
+  float* total;     // (rows): sum of e^(score - greatest)
+};
+
+// A piece of a sequence's keys and values.
+struct Chunk {
+  int begin, end;  // tokens of the sequence
+  const float* keys[kChunkBlocks];
+  const float* values[kChunkBlocks];
+};
+
+// What one row may see: tokens begin .. end.
+struct Sight {
+  int begin, end;
+};
+
+int queries_of(const Attention& a, int sequence) {
+  return a.query_start[sequence + 1] - a.query_start[sequence];
+}
+
+Sight sight_of(const Attention& a, const AttentionTile& tile, int row) {
+  const int query = tile.first + row / (a.heads / a.kv_heads);
+  const int end = a.context[tile.sequence] - queries_of(a, tile.sequence) + query + 1;
+  const int begin = a.window > 0 && end > a.window ? end - a.window : 0;
+  return {begin, end};
+}
+
+int64_t rows_of(const Attention& a) {
+  const int group = a.heads / a.kv_heads;
+  return group > kTileRows ? group : kTileRows;
+}
+
+int64_t attention_scratch_floats(const Attention& a) {
+  return rows_of(a) * (2 * a.head_dim + kChunkTokens + 2) + kChunkTokens * a.head_dim;
+}
+
+Rows carve(const Attention& a, float* scratch) {
+  const int64_t rows = rows_of(a);
+  Rows r;
+  r.queries = scratch;
+  r.outputs = r.queries + rows * a.head_dim;
+  r.scores = r.outputs + rows * a.head_dim;
+  r.keys = r.scores + rows * kChunkTokens;
+  r.greatest = r.keys + kChunkTokens * a.head_dim;
+  r.total = r.greatest + rows;
+  return r;
+}
+
+// Where row `row` of the tile stands in `q` and `out`.
+int64_t place_of(const Attention& a, const AttentionTile& tile, int row) {
+  const int group = a.heads / a.kv_heads;
+  const int64_t token = a.query_start[tile.sequence] + tile.first + row / group;
+  return (token * a.heads + tile.kv_head * group + row % group) * a.head_dim;
+}
+
+void start_rows(const Attention& a, const AttentionTile& tile, int rows, const Rows& r) {
+  for (int row = 0; row < rows; row++) {
+    const float* q = a.q + place_of(a, tile, row);
+    for (int i = 0; i < a.head_dim; i += kLanes) {
+      store(r.queries + (int64_t)row * a.head_dim + i, load(q + i) * a.scale);
+      store(r.outputs + (int64_t)row * a.head_dim + i, Floats{});
+    }
+    r.greatest[row] = -__builtin_inff();
+    r.total[row] = 0;
+  }
+}
+
+Chunk chunk_at(const Attention& a, const AttentionTile& tile, int begin, Sight seen) {
+  Chunk chunk;
+  chunk.begin = begin;
+  chunk.end = begin + kChunkTokens < seen.end ? begin + kChunkTokens : seen.end;
+  for (int i = 0; i < kChunkBlocks; i++) {
+    const int token = begin + i * kBlockTokens;
+    // A block wholly outside what is seen may be given away already: it is not looked up.
+    const bool is_needed = token < seen.end && token + kBlockTokens > seen.begin;
+    const int64_t block =
+        is_needed ? a.block_tables[tile.sequence * a.max_blocks + token / kBlockTokens] : 0;
+    const int64_t offset = (block * a.kv_heads + tile.kv_head) * kBlockTokens * a.head_dim;
+    chunk.keys[i] = is_needed ? a.k_cache + offset : nullptr;
+    chunk.values[i] = is_needed ? a.v_cache + offset : nullptr;
+  }
+  return chunk;
+}
+
+void transpose_keys(const Attention& a, const Chunk& chunk, float* keys) {
+  constexpr int per_block = kBlockTokens / kLanes;
+  for (int i = 0; i < kChunkBlocks * per_block; i++) {
+    if (chunk.keys[i / per_block] == nullptr) continue;
+    const float* from = chunk.keys[i / per_block] + (int64_t)(i % per_block) * kLanes * a.head_dim;
+    float* to = keys + (int64_t)i * kLanes * a.head_dim;
+    for (int j = 0; j < a.head_dim; j += kLanes) {
+      transpose_square(from + j, a.head_dim, to + (int64_t)j * kLanes);
+    }
+  }
+}
+
+// scores[R][kChunkTokens] = queries[R] . keys
+template <int R>
+void score(const float* queries, const float* keys, int head_dim, int tokens, float* scores) {
+  for (int at = 0; at < tokens; at += kWide * kLanes) {
+    Floats sums[R][kWide] = {};
+    for (int i = 0; i < head_dim; i++) {
+      for (int v = 0; v < kWide; v++) {
+        const Floats key = load(keys + (int64_t)(at + v * kLanes) * head_dim + i * kLanes);
+        for (int r = 0; r < R; r++) sums[r][v] += key * queries[r * head_dim + i];
+      }
+    }
+    for (int r = 0; r < R; r++) {
+      for (int v = 0; v < kWide; v++) store(scores + r * kChunkTokens + at + v * kLanes, sums[r][v]);
+    }
+  }
+}
+
+Floats soft_capped(Floats scores, float cap) {  // cap * tanh(scores / cap)
+  const Floats positive = maximum(scores, -scores);
+  const Floats small = exponential(positive * (-2.0f / cap));
+  const Floats bent = cap * (1.0f - small) / (1.0f + small);
+  return scores < 0.0f ? -bent : bent;
+}
+
+// Turn a row's scores into e^(score - greatest), and what it has gathered so far to the same scale.
+void soften(const Attention& a, const Chunk& chunk, Sight sight, int row, const Rows& r) {
+  float* scores = r.scores + (int64_t)row * kChunkTokens;
+  Floats greatest = splat(r.greatest[row]);
+  for (int i = 0; i < kChunkTokens; i += kLanes) {
+    Floats values = load(scores + i);
+    if (a.soft_cap > 0) values = soft_capped(values, a.soft_cap);
+    const Ints token = kLaneNumbers + (chunk.begin + i);
+    values = (token >= sight.begin) & (token < sight.end) ? values : splat(-__builtin_inff());
+    store(scores + i, values);
+    greatest = maximum(values, greatest);
+  }
+  greatest = maximum_of_lanes(greatest);
+  Floats total = {};
+  for (int i = 0; i < kChunkTokens; i += kLanes) {
+    const Floats values = exponential(load(scores + i) - greatest);
+    store(scores + i, values);
+    total += values;
+  }
+  const Floats shrink = exponential(splat(r.greatest[row]) - greatest);
+  r.total[row] = r.total[row] * shrink[0] + sum_of_lanes(total)[0];
+  if (shrink[0] == 1.0f) return;
+  r.greatest[row] = greatest[0];
+  float* output = r.outputs + (int64_t)row * a.head_dim;
+  for (int i = 0; i < a.head_dim; i += kLanes) store(output + i, load(output + i) * shrink);
+}
+
+// outputs[R][V vectors from `at`] += scores[R] . values
+template <int R, int V>
+void gather(const Chunk& chunk, const float* scores, int head_dim, int at, float* outputs) {
+  Floats sums[R][V];
+  for (int r = 0; r < R; r++) {
+    for (int v = 0; v < V; v++) sums[r][v] = load(outputs + r * head_dim + at + v * kLanes);
+  }
+  for (int block = 0; block < kChunkBlocks; block++) {
+    if (chunk.values[block] == nullptr) continue;
+    const int left = chunk.end - chunk.begin - block * kBlockTokens;
+    const int tokens = left < kBlockTokens ? left : kBlockTokens;
+    for (int t = 0; t < tokens; t++) {
+      const float* value = chunk.values[block] + t * head_dim + at;
+      for (int v = 0; v < V; v++) {
+        const Floats values = load(value + v * kLanes);
+        for (int r = 0; r < R; r++) {
+          sums[r][v] += values * scores[r * kChunkTokens + block * kBlockTokens + t];
+        }
+      }
+    }
+  }
+  for (int r = 0; r < R; r++) {
+    for (int v = 0; v < V; v++) store(outputs + r * head_dim + at + v * kLanes, sums[r][v]);
+  }
+}
+
+template <int R>
+void attend_rows(const Attention& a, const AttentionTile& tile, const Chunk& chunk, int row, const Rows& r) {
+  const float* queries = r.queries + (int64_t)row * a.head_dim;
+  float* outputs = r.outputs + (int64_t)row * a.head_dim;
+  float* scores = r.scores + (int64_t)row * kChunkTokens;
+  score<R>(queries, r.keys, a.head_dim, chunk.end - chunk.begin, scores);
+  for (int i = 0; i < R; i++) soften(a, chunk, sight_of(a, tile, row + i), row + i, r);
+  int at = 0;
+  for (; at + kWide * kLanes <= a.head_dim; at += kWide * kLanes) {
+    gather<R, kWide>(chunk, scores, a.head_dim, at, outputs);
+  }
+  for (; at < a.head_dim; at += kLanes) gather<R, 1>(chunk, scores, a.head_dim, at, outputs);
+}
+
+void finish_rows(const Attention& a, const AttentionTile& tile, int rows, const Rows& r) {
+  for (int row = 0; row < rows; row++) {
+    float* out = a.out + place_of(a, tile, row);
+    const Floats total = splat(r.total[row]);
+    for (int i = 0; i < a.head_dim; i += kLanes) {
+      store(out + i, load(r.outputs + (int64_t)row * a.head_dim + i) / total);
+    }
+  }
+}
+
+void attend(const Attention& a, const AttentionTile& tile, float* scratch) {
+  const int rows = tile.count * (a.heads / a.kv_heads);
+  const Rows r = carve(a, scratch);
+  start_rows(a, tile, rows, r);
+  const Sight seen = {sight_of(a, tile, 0).begin, sight_of(a, tile, rows - 1).end};
+  for (int begin = seen.begin - seen.begin % kChunkTokens; begin < seen.end; begin += kChunkTokens) {
+    const Chunk chunk = chunk_at(a, tile, begin, seen);
+    transpose_keys(a, chunk, r.keys);
+    // Rows are ordered by position: those that see nothing of the chunk stand at the ends.
+    int from = 0, to = rows;
+    while (from < to && sight_of(a, tile, from).end <= chunk.begin) from++;
+    while (from < to && sight_of(a, tile, to - 1).begin >= chunk.end) to--;
+    int row = from;
+    for (; row + 4 <= to; row += 4) attend_rows<4>(a, tile, chunk, row, r);
+    if (to - row == 3) attend_rows<3>(a, tile, chunk, row, r);
+    if (to - row == 2) attend_rows<2>(a, tile, chunk, row, r);
+    if (to - row == 1) attend_rows<1>(a, tile, chunk, row, r);
+  }
+  finish_rows(a, tile, rows, r);
+}
+
+}  // namespace

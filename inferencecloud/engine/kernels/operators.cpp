@@ -1,0 +1,203 @@
+// The operators that Python calls: they check what would lead out of memory, choose the instruction path, and
+// share the work among torch's threads.
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+
+namespace {
+
+struct Path {
+  const char* name;
+  const Kernels* kernels;
+  bool is_supported;
+};
+
+// From the fastest to the one that every machine has.
+const std::vector<Path>& paths() {
+#if defined(__x86_64__)
+  static const std::vector<Path> all = [] {
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+    return std::vector<Path>{{"avx512", &kernels_avx512, avx512},
+                             {"avx2", &kernels_avx2, avx2},
+                             {"portable", &kernels_portable, true}};
+  }();
+#else
+  static const std::vector<Path> all = {{"portable", &kernels_portable, true}};
+#endif
+  return all;
+}
+
+std::atomic<const Path*> chosen{nullptr};
+
+const Path& path() {
+  const Path* now = chosen.load();
+  if (now != nullptr) return *now;
+  for (const Path& each : paths()) {
+    if (each.is_supported) {
+      chosen.store(&each);
+      return each;
+    }
+  }
+  TORCH_CHECK(false, "no instruction path");
+}
+
+// Names of the paths that this machine has, from the fastest.
+std::vector<std::string> supported_paths() {
+  std::vector<std::string> names;
+  for (const Path& each : paths()) {
+    if (each.is_supported) names.push_back(each.name);
+  }
+  return names;
+}
+
+void use_path(const std::string& name) {
+  for (const Path& each : paths()) {
+    if (each.is_supported && name == each.name) {
+      chosen.store(&each);
+      return;
+    }
+  }
+  TORCH_CHECK_VALUE(false, "wanted an instruction path of this machine, got ", name);
+}
+
+std::string current_path() { return path().name; }
+
+// Calls work(item) for items 0 .. count; who is free takes the next.
+template <typename Work>
+void share_out(int64_t count, const Work& work) {
+  std::atomic<int64_t> next{0};
+  const int64_t threads = std::min<int64_t>(count, at::get_num_threads());
+  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t thread = begin; thread < end; thread++) {
+      for (int64_t item = next++; item < count; item = next++) work(item);
+    }
+  });
+}
+
+template <typename Number>
+const Number* data(const at::Tensor& tensor, const char* name) {
+  TORCH_CHECK_VALUE(tensor.scalar_type() == c10::CppTypeToScalarType<Number>::value, name, " has the type ",
+                    tensor.scalar_type());
+  TORCH_CHECK_VALUE(tensor.is_contiguous() && tensor.device().is_cpu(), name, " must be contiguous, on the CPU");
+  return tensor.const_data_ptr<Number>();
+}
+
+void check_shape(const at::Tensor& tensor, const char* name, at::IntArrayRef wanted) {
+  TORCH_CHECK_VALUE(tensor.sizes() == wanted, name, ": wanted the shape ", wanted, ", got ", tensor.sizes());
+}
+
+void check_cache(const at::Tensor& cache, const char* name) {
+  TORCH_CHECK_VALUE(cache.dim() == 4 && cache.size(2) == kBlockTokens, name,
+                    ": wanted (blocks, kv_heads, ", kBlockTokens, ", head_dim), got ", cache.sizes());
+}
+
+// Nothing that a table or a length says may lead out of the tensors.
+void check_batch(const Attention& a, int64_t tokens, int64_t sequences, int64_t blocks) {
+  TORCH_CHECK_VALUE(a.query_start[0] == 0 && a.query_start[sequences] == tokens,
+                    "query_start must run from 0 to the number of tokens");
+  for (int64_t s = 0; s < sequences; s++) {
+    const int64_t queries = (int64_t)a.query_start[s + 1] - a.query_start[s], context = a.context[s];
+    TORCH_CHECK_VALUE(queries >= 0 && queries <= context, "sequence ", s, " has ", queries,
+                      " new tokens in a context of ", context);
+    const int64_t needed = (context + kBlockTokens - 1) / kBlockTokens;
+    TORCH_CHECK_VALUE(needed <= a.max_blocks, "sequence ", s, " has ", context, " tokens but ",
+                      a.max_blocks, " blocks");
+    const int64_t first = a.window > 0 ? std::max<int64_t>(0, context - queries - a.window + 1) : 0;
+    for (int64_t i = first / kBlockTokens; i < needed; i++) {
+      const int32_t block = a.block_tables[s * a.max_blocks + i];
+      TORCH_CHECK_VALUE(block >= 0 && block < blocks, "sequence ", s, " names block ", block, " of ", blocks);
+    }
+  }
+}
+
+void paged_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::Tensor& v_cache,
+                     const at::Tensor& query_start, const at::Tensor& context, const at::Tensor& block_tables,
+                     double scale, int64_t window, double soft_cap, at::Tensor& out) {
+  TORCH_CHECK_VALUE(q.dim() == 3, "q: wanted (tokens, heads, head_dim), got ", q.sizes());
+  check_cache(k_cache, "k_cache");
+  check_shape(v_cache, "v_cache", k_cache.sizes());
+  check_shape(out, "out", q.sizes());
+  const int64_t sequences = context.size(0), heads = q.size(1), kv_heads = k_cache.size(1);
+  check_shape(query_start, "query_start", {sequences + 1});
+  check_shape(context, "context", {sequences});
+  TORCH_CHECK_VALUE(block_tables.dim() == 2, "block_tables: wanted two dimensions, got ", block_tables.sizes());
+  check_shape(block_tables, "block_tables", {sequences, block_tables.size(1)});
+  TORCH_CHECK_VALUE(kv_heads > 0 && heads % kv_heads == 0, "got ", heads, " heads for ", kv_heads, " KV heads");
+  TORCH_CHECK_VALUE(q.size(2) == k_cache.size(3) && q.size(2) % 16 == 0,
+                    "head_dim must be that of the KV memory and a multiple of 16, got ", q.size(2));
+  const Attention a = {data<float>(q, "q"), data<float>(k_cache, "k_cache"), data<float>(v_cache, "v_cache"),
+                       const_cast<float*>(data<float>(out, "out")), data<int32_t>(query_start, "query_start"),
+                       data<int32_t>(context, "context"), data<int32_t>(block_tables, "block_tables"),
+                       block_tables.size(1), (int)heads, (int)kv_heads, (int)q.size(2), (int)window,
+                       (float)scale, (float)soft_cap};
+  check_batch(a, q.size(0), sequences, k_cache.size(0));
+
+  const int tile_queries = std::max<int>(1, kTileRows / (heads / kv_heads));
+  std::vector<AttentionTile> tiles;
+  for (int s = 0; s < sequences; s++) {
+    const int queries = a.query_start[s + 1] - a.query_start[s];
+    for (int first = 0; first < queries; first += tile_queries) {
+      for (int h = 0; h < kv_heads; h++) tiles.push_back({s, h, first, std::min(tile_queries, queries - first)});
+    }
+  }
+  const Kernels& kernels = *path().kernels;
+  const int64_t scratch_floats = kernels.attention_scratch_floats(a);
+  share_out(tiles.size(), [&](int64_t i) {
+    thread_local std::vector<float> scratch;
+    if ((int64_t)scratch.size() < scratch_floats) scratch.resize(scratch_floats);
+    kernels.attend(a, tiles[i], scratch.data());
+  });
+}
+
+void write_kv(const at::Tensor& k, const at::Tensor& v, at::Tensor& k_cache, at::Tensor& v_cache,
+              const at::Tensor& slots) {
+  check_cache(k_cache, "k_cache");
+  check_shape(v_cache, "v_cache", k_cache.sizes());
+  const int64_t tokens = slots.size(0), kv_heads = k_cache.size(1), head_dim = k_cache.size(3);
+  check_shape(slots, "slots", {tokens});
+  check_shape(k, "k", {tokens, kv_heads, head_dim});
+  check_shape(v, "v", {tokens, kv_heads, head_dim});
+  const int64_t* slot = data<int64_t>(slots, "slots");
+  for (int64_t i = 0; i < tokens; i++) {
+    TORCH_CHECK_VALUE(slot[i] >= 0 && slot[i] < k_cache.size(0) * kBlockTokens, "slot ", slot[i], " of ",
+                      k_cache.size(0) * kBlockTokens);
+  }
+  const float *keys = data<float>(k, "k"), *values = data<float>(v, "v");
+  float* key_memory = const_cast<float*>(data<float>(k_cache, "k_cache"));
+  float* value_memory = const_cast<float*>(data<float>(v_cache, "v_cache"));
+  for (int64_t i = 0; i < tokens; i++) {
+    const int64_t block = slot[i] / kBlockTokens, offset = slot[i] % kBlockTokens;
+    for (int64_t h = 0; h < kv_heads; h++) {
+      const int64_t from = (i * kv_heads + h) * head_dim;
+      const int64_t to = ((block * kv_heads + h) * kBlockTokens + offset) * head_dim;
+      std::copy_n(keys + from, head_dim, key_memory + to);
+      std::copy_n(values + from, head_dim, value_memory + to);
+    }
+  }
+}
+
+}  // namespace
+
+TORCH_LIBRARY(inferencecloud, m) {
+  m.def("supported_paths() -> str[]", &supported_paths);
+  m.def("use_path(str name) -> ()", &use_path);
+  m.def("current_path() -> str", &current_path);
+  m.def("paged_attention(Tensor q, Tensor k_cache, Tensor v_cache, Tensor query_start, Tensor context, "
+        "Tensor block_tables, float scale, int window, float soft_cap, Tensor(a!) out) -> ()");
+  m.def("write_kv(Tensor k, Tensor v, Tensor(a!) k_cache, Tensor(b!) v_cache, Tensor slots) -> ()");
+}
+
+TORCH_LIBRARY_IMPL(inferencecloud, CPU, m) {
+  m.impl("paged_attention", &paged_attention);
+  m.impl("write_kv", &write_kv);
+}

@@ -1,0 +1,92 @@
+// Vectors of float32 as wide as the instruction path has them, in the compiler's own vector extension.
+#pragma once
+
+#include <stdint.h>
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+#define INTERLEAVE_LOW {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}
+#define INTERLEAVE_HIGH {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31}
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7}
+#define INTERLEAVE_LOW {0, 8, 1, 9, 2, 10, 3, 11}
+#define INTERLEAVE_HIGH {4, 12, 5, 13, 6, 14, 7, 15}
+#else
+constexpr int kLanes = 4;
+#define LANE_NUMBERS {0, 1, 2, 3}
+#define INTERLEAVE_LOW {0, 4, 1, 5}
+#define INTERLEAVE_HIGH {2, 6, 3, 7}
+#endif
+
+namespace {  // each instruction path has its own
+
+typedef float Floats __attribute__((vector_size(kLanes * 4)));
+typedef int32_t Ints __attribute__((vector_size(kLanes * 4)));
+
+constexpr Ints kLaneNumbers = LANE_NUMBERS;
+
+inline Floats load(const float* from) {
+  Floats values;
+  __builtin_memcpy(&values, from, sizeof values);
+  return values;
+}
+
+inline void store(float* to, Floats values) { __builtin_memcpy(to, &values, sizeof values); }
+
+inline Floats splat(float value) { return value - Floats{}; }
+
+inline Floats maximum(Floats a, Floats b) { return a > b ? a : b; }
+
+// All lanes get the result; the order of the additions is fixed.
+inline Floats sum_of_lanes(Floats values) {
+  for (int step = kLanes / 2; step > 0; step /= 2) {
+    values += __builtin_shuffle(values, kLaneNumbers ^ step);
+  }
+  return values;
+}
+
+inline Floats maximum_of_lanes(Floats values) {
+  for (int step = kLanes / 2; step > 0; step /= 2) {
+    values = maximum(values, __builtin_shuffle(values, kLaneNumbers ^ step));
+  }
+  return values;
+}
+
+// e^x within 2 ulp for x <= 88; 0 below -87, so also for -inf; NaN stays NaN.
+inline Floats exponential(Floats x) {
+  const Floats low = splat(-87.0f), shift = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to integers
+  const Ints too_small = x < low;
+  x = too_small ? low : x;
+  const Floats shifted = x * 1.44269504f + shift;  // log2(e)
+  const Floats whole = shifted - shift;
+  const Floats rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;  // ln 2 in two parts
+  Floats series = splat(1.9875691500e-4f);  // Cephes' expf
+  series = series * rest + 1.3981999507e-3f;
+  series = series * rest + 8.3334519073e-3f;
+  series = series * rest + 4.1665795894e-2f;
+  series = series * rest + 1.6666665459e-1f;
+  series = series * rest + 5.0000001201e-1f;
+  series = series * (rest * rest) + rest + 1.0f;
+  const Ints power = ((Ints)shifted - (Ints)shift) << 23;
+  const Floats result = (Floats)((Ints)series + power);
+  return too_small ? Floats{} : result;
+}
+
+// to[column][row] = from[row][column] for a square of kLanes: log2(kLanes) perfect shuffles.
+inline void transpose_square(const float* from, int64_t row_floats, float* to) {
+  constexpr Ints interleave_low = INTERLEAVE_LOW, interleave_high = INTERLEAVE_HIGH;
+  Floats rows[kLanes], shuffled[kLanes];
+  for (int i = 0; i < kLanes; i++) rows[i] = load(from + i * row_floats);
+  for (int width = 1; width < kLanes; width *= 2) {
+    for (int i = 0; i < kLanes / 2; i++) {
+      shuffled[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], interleave_low);
+      shuffled[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], interleave_high);
+    }
+    for (int i = 0; i < kLanes; i++) rows[i] = shuffled[i];
+  }
+  for (int i = 0; i < kLanes; i++) store(to + i * kLanes, rows[i]);
+}
+
+}  // namespace
