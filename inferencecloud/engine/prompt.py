@@ -69,16 +69,23 @@ class PromptEncoder:
         Raises:
             TemplateRefused: The template raises, or drops a message.
         """
-        roles = tuple(turn.role for turn in turns)
-        if roles not in self._frames:
-            self._frames[roles] = self._frame_for(roles)
         ids: list[int] = []
-        for part in self._frames[roles]:
+        for part in self.frame([turn.role for turn in turns]):
             ids += self.encode_text(turns[part].text) if isinstance(part, int) else part
         return ids
 
+    def frame(self, roles: Sequence[str]) -> list[list[int] | int]:
+        """Return the fixed ids of a chat with such roles, and between them the numbers of the messages.
+
+        Raises:
+            TemplateRefused: The template raises, or drops a message.
+        """
+        key = tuple(roles)
+        if key not in self._frames:
+            self._frames[key] = self._frame_for(key)
+        return self._frames[key]
+
     def _frame_for(self, roles: tuple[str, ...]) -> list[list[int] | int]:
-        """Return the fixed ids of a chat with such roles, and between them the numbers of the messages."""
         if not self._tokenizer.chat_template:
             return self._frame_without_template(len(roles))
         messages = [{"role": role, "content": _PLACE.format(n)} for n, role in enumerate(roles)]

@@ -1,0 +1,391 @@
+"""Write many texts at once: every step computes one token for everybody who writes, and pieces of prompts.
+
+A request whose prompt holds the output of another is read while that one is written, so a chain of steps
+goes through the engine without a pause (`growing`). What was computed for one is found by the next who
+begins alike (`blocks`). One thread computes; every other only leaves a message in the inbox.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Sequence as Seq
+from concurrent.futures import Future
+from contextlib import suppress
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from inferencecloud.artifacts.manifest import verify_artifact
+from inferencecloud.engine.config import BatchingConfig, open_lane
+from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.graph import check_stage
+from inferencecloud.engine.growing import Source
+from inferencecloud.engine.lane import Lane
+from inferencecloud.engine.local import ModelKeyTaken, PromptTooLong
+from inferencecloud.engine.metrics import EngineMetrics
+from inferencecloud.engine.protocol import ModelInfo
+from inferencecloud.engine.requests import Delta, Finish, FinishReason, Request
+from inferencecloud.engine.sampling import Choice
+from inferencecloud.engine.sequence import Sequence
+from inferencecloud.engine.serial import EngineClosed, ModelNotLoaded
+from inferencecloud.engine.stage import Stage
+from inferencecloud.engine.watchdog import Watchdog
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_READ_EVERY_TOKENS = 4  # a reader takes up what its source wrote in pieces of so many
+
+
+class DeadlineExceeded(EngineError):
+    """A request was not done in the time that it was given."""
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(f"Wanted the text within {deadline_s:g} s; it was not complete by then.")
+
+
+class BatchingEngine:
+    """Serves artifacts on one thread, many requests in one batch."""
+
+    def __init__(self, config: BatchingConfig | None = None) -> None:
+        self.config = config or BatchingConfig()
+        self._lanes: dict[str, Lane] = {}
+        self._loading = threading.Lock()
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._mail = threading.Condition()  # guards the inbox and the thread's life
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._numbers = itertools.count()
+        self._deadlines: list[tuple[float, int, Sequence]] = []
+        self._watchdog = Watchdog(self.config.stuck_after_s)
+
+    # What any thread may call.
+
+    def load(self, folder: Path, *, key: str) -> ModelInfo:
+        """Load the artifact under the key, verified and warmed up; the same again is free.
+
+        A model that nobody has used for longest makes room where more than `models_kept` are loaded.
+
+        Raises:
+            ArtifactError: The artifact is not what its manifest says.
+            ModelKeyTaken: Another model has this key.
+        """
+        with self._loading:
+            artifact = verify_artifact(folder)
+            present = self._lanes.get(key)
+            if present is not None and present.info.digest == artifact.manifest.digest:
+                return present.info
+            if present is not None:
+                raise ModelKeyTaken(key, present.info.name)
+            lane = open_lane(folder, key=key, manifest=artifact.manifest, config=self.config)
+            return self._call(lambda: self._take_in(lane))
+
+    def unload(self, key: str) -> None:
+        """Forget the model; requests for it fail."""
+        with self._loading:
+            if key in self._lanes:
+                self._call(lambda: self._put_out(key))
+
+    def models(self) -> list[ModelInfo]:
+        """Return the loaded models."""
+        return [lane.info for lane in list(self._lanes.values())]
+
+    def count_tokens(self, key: str, text: str) -> int:
+        """Return how many tokens the text is to the model."""
+        return len(self._lane(key).opened.encoder.encode_text(text))
+
+    def estimate_s(self, key: str, *, prompt_tokens: int, new_tokens: int) -> float:
+        """Return about how many seconds such a request takes when it is alone."""
+        info = self._lane(key).info
+        return prompt_tokens / info.prefill_tokens_per_s + new_tokens / info.decode_tokens_per_s
+
+    def submit(self, requests: Seq[Request]) -> Stage:
+        """Hand over requests that may read one another's output; returns at once.
+
+        Raises:
+            RequestIdTaken: Two requests have one id.
+            SourceUnknown: A request reads the output of one that is not among them.
+            SourcesInCircle: Requests wait for one another.
+            ModelNotLoaded: A request names a model that is not loaded.
+            EngineClosed: The engine has ended.
+        """
+        check_stage(requests)
+        lanes = {request.id: self._lane(request.model) for request in requests}
+        stage = Stage([request.id for request in requests], self._cancel_soon)
+        by_id = {request.id: request for request in requests}
+        order = TopologicalSorter({r.id: sorted(r.sources) for r in requests}).static_order()
+        made: dict[str, Sequence] = {}
+        refused: dict[str, EngineError] = {}
+        for request_id in order:
+            try:
+                sequence = lanes[request_id].sequence(by_id[request_id], stage, next(self._numbers))
+                _join(sequence, made)
+                made[request_id] = sequence
+            except EngineError as problem:
+                refused[request_id] = problem
+        self._post(lambda: self._accept(stage, made, refused))
+        return stage
+
+    def metrics(self) -> EngineMetrics:
+        """Return the state and the counts, summed over the models."""
+        lanes = list(self._lanes.values())
+        schedulers = [lane.scheduler for lane in lanes]
+        return EngineMetrics(
+            running=sum(len(s.running) for s in schedulers),
+            waiting=sum(s.waiting for s in schedulers),
+            kv_blocks_used=sum(s.pool.used for s in schedulers),
+            kv_blocks_total=sum(s.pool.count for s in schedulers),
+            prefix_query_tokens=sum(s.counts.prefix_query_tokens for s in schedulers),
+            prefix_hit_tokens=sum(s.counts.prefix_hit_tokens for s in schedulers),
+            preemptions=sum(s.counts.preemptions for s in schedulers),
+            prefill_tokens=sum(lane.tally.prefill_tokens for lane in lanes),
+            generated_tokens=sum(lane.tally.generated_tokens for lane in lanes),
+            steps=sum(lane.tally.steps for lane in lanes),
+            failures=sum(lane.tally.failures for lane in lanes),
+            memory_failures=sum(lane.tally.memory_failures for lane in lanes),
+            last_step_s=self._watchdog.last_s,
+            stuck=self._watchdog.is_stuck,
+        )
+
+    def close(self) -> None:
+        """Cancel what is under way or waits, and end the thread."""
+        with self._mail:
+            self._closed = True
+            self._mail.notify()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        self._watchdog.close()
+
+    def _lane(self, key: str) -> Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            raise ModelNotLoaded(key, list(self._lanes))
+        return lane
+
+    def _cancel_soon(self, stage: Stage, request_id: str) -> None:
+        with suppress(EngineClosed):  # then everything is cancelled
+            self._post(lambda: self._cancel(stage, request_id))
+
+    def _post(self, work: Callable[[], None]) -> None:
+        """Leave something for the engine's thread."""
+        with self._mail:
+            if self._closed:
+                raise EngineClosed
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+                self._thread.start()
+            self._inbox.append(work)
+            self._mail.notify()
+
+    def _call(self, work: Callable[[], Result]) -> Result:
+        """Have something done by the engine's thread, and return its result."""
+        future: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+                future.set_exception(error)
+
+        self._post(run)
+        return future.result()
+
+    # What the engine's thread alone does.
+
+    def _work(self) -> None:
+        torch.set_num_threads(self.config.resolved_threads())
+        while True:
+            with self._mail:
+                while not self._inbox and not self._closed and not self._is_busy():
+                    self._mail.wait()
+                inbox = list(self._inbox)
+                self._inbox.clear()
+                if self._closed:
+                    break
+            for work in inbox:
+                work()
+            self._expire()
+            for lane in [lane for lane in self._lanes.values() if lane.live]:
+                with self._watchdog.step(lane.info.name):
+                    self._step(lane)
+        for work in inbox:  # who waits for an answer gets one
+            work()
+        for key in list(self._lanes):
+            for sequence in list(self._lanes[key].live):
+                self._end(sequence, FinishReason.CANCELLED)
+
+    def _is_busy(self) -> bool:
+        return any(lane.live for lane in self._lanes.values())
+
+    def _take_in(self, lane: Lane) -> ModelInfo:
+        lane.warm_up()
+        self._lanes = {**self._lanes, lane.info.key: lane}
+        idle = [other for other in self._lanes.values() if not other.live and other is not lane]
+        for other in sorted(idle, key=lambda each: each.used_at):
+            if len(self._lanes) <= self.config.models_kept:
+                break
+            self._put_out(other.info.key)
+        return lane.info
+
+    def _put_out(self, key: str) -> None:
+        lane = self._lanes[key]
+        self._lanes = {k: other for k, other in self._lanes.items() if k != key}
+        for sequence in list(lane.live):
+            self._end(
+                sequence, FinishReason.FAILED, ModelNotLoaded(key, list(self._lanes)), lane=lane
+            )
+
+    def _accept(
+        self, stage: Stage, made: dict[str, Sequence], refused: dict[str, EngineError]
+    ) -> None:
+        """Let the sequences of a stage wait; what cannot be begun ends at once."""
+        for sequence in made.values():
+            lane = self._lanes.get(sequence.request.model)
+            if lane is None:  # it was unloaded meanwhile
+                sequence.reason = FinishReason.FAILED
+                refused[sequence.request.id] = ModelNotLoaded(
+                    sequence.request.model, list(self._lanes)
+                )
+                continue
+            lane.live.add(sequence)
+            if sequence.request.deadline_s is not None:
+                until = sequence.times.submitted_at + sequence.request.deadline_s
+                heapq.heappush(self._deadlines, (until, sequence.number, sequence))
+        for request_id, problem in refused.items():
+            finish = Finish(reason=FinishReason.FAILED, error=problem)
+            stage.put(Delta(request_id=request_id, finish=finish))
+            for sequence in made.values():
+                if request_id in sequence.sources:
+                    self._end(sequence, FinishReason.SOURCE_MISSING)
+        for sequence in made.values():
+            if sequence.reason is None and not sequence.is_open:
+                self._let_wait(sequence)
+
+    def _let_wait(self, sequence: Sequence) -> None:
+        """Put a sequence whose prompt is complete in the line; end it when there is nothing to write."""
+        lane = self._lanes[sequence.request.model]
+        context = lane.info.context_tokens
+        if sequence.prompt_tokens >= context:
+            problem = PromptTooLong(sequence.prompt_tokens, context)
+            self._end(sequence, FinishReason.FAILED, problem)
+            return
+        room = context - sequence.prompt_tokens
+        sequence.answer_limit = min(sequence.request.sampling.max_new_tokens, room)
+        if sequence.stream.reason is not None:
+            self._end(sequence, sequence.stream.reason)
+        elif sequence.answer_tokens >= sequence.answer_limit:
+            self._say(sequence, sequence.stream.finish())
+            self._end(sequence, sequence.stream.reason or FinishReason.LENGTH)
+        else:
+            lane.scheduler.add(sequence)
+
+    def _step(self, lane: Lane) -> None:
+        """Compute one step and deliver what it brought."""
+
+        def fail(sequence: Sequence, problem: EngineError) -> None:
+            lane.tally.failures += 1
+            self._end(sequence, FinishReason.FAILED, problem)
+
+        for sequence, choice in lane.step(fail):
+            self._take(sequence, choice, lane)
+
+    def _take(self, sequence: Sequence, choice: Choice, lane: Lane) -> None:
+        """Add a token to an answer; end it at the model's end, a stop string or a limit."""
+        if choice.token_id in lane.opened.end_ids:
+            self._say(sequence, sequence.stream.finish())
+            self._end(sequence, sequence.stream.reason or FinishReason.STOP)
+            return
+        if sequence.times.first_token_at is None:
+            sequence.times.first_token_at = time.monotonic()
+        sequence.token_ids.append(choice.token_id)
+        self._say(sequence, sequence.stream.push(choice.token_id), choice)
+        if sequence.stream.reason is not None:
+            self._end(sequence, sequence.stream.reason)
+        elif sequence.answer_tokens >= sequence.answer_limit:
+            self._say(sequence, sequence.stream.finish())
+            self._end(sequence, sequence.stream.reason or FinishReason.LENGTH)
+        elif sequence.answer_tokens % _READ_EVERY_TOKENS == 0:
+            self._tell_readers(sequence)
+
+    def _say(self, sequence: Sequence, text: str, choice: Choice | None = None) -> None:
+        sequence.said += text
+        if text or choice is not None:
+            sequence.stage.put(
+                Delta(
+                    request_id=sequence.request.id,
+                    text=text,
+                    token_ids=() if choice is None else (choice.token_id,),
+                    logprobs=() if choice is None else sequence.sampler.report(choice),
+                )
+            )
+
+    def _tell_readers(self, sequence: Sequence) -> None:
+        """Let those that read the sequence take up what it has said."""
+        for reader in sequence.readers:
+            if reader.reason is not None:
+                continue
+            source = reader.sources[sequence.request.id]
+            source.text, source.is_complete = sequence.said, sequence.reason is not None
+            was_open = reader.is_open
+            reader.read_on()
+            if not reader.is_open and was_open:
+                self._let_wait(reader)
+            else:
+                self._lanes[reader.request.model].scheduler.add(reader)
+
+    def _end(
+        self,
+        sequence: Sequence,
+        reason: FinishReason,
+        problem: EngineError | None = None,
+        *,
+        lane: Lane | None = None,
+    ) -> None:
+        """Close one sequence; those that read it go on, or end with it."""
+        if sequence.reason is not None:
+            return
+        sequence.reason = reason
+        lane = lane or self._lanes[sequence.request.model]
+        lane.live.discard(sequence)
+        lane.scheduler.remove(sequence)
+        lane.runner.forget(sequence)
+        counts = (sequence.prompt_tokens, sequence.answer_tokens)
+        finish = sequence.times.finish(reason, problem, counts)
+        sequence.stage.put(Delta(request_id=sequence.request.id, finish=finish))
+        if reason.succeeded:
+            self._tell_readers(sequence)
+            return
+        for reader in sequence.readers:
+            self._end(reader, FinishReason.SOURCE_MISSING)
+
+    def _cancel(self, stage: Stage, request_id: str) -> None:
+        for lane in self._lanes.values():
+            for sequence in list(lane.live):
+                if sequence.stage is stage and sequence.request.id == request_id:
+                    self._end(sequence, FinishReason.CANCELLED)
+
+    def _expire(self) -> None:
+        """End what is late."""
+        while self._deadlines and self._deadlines[0][0] <= time.monotonic():
+            _, _, sequence = heapq.heappop(self._deadlines)
+            problem = DeadlineExceeded(sequence.request.deadline_s or 0.0)
+            self._end(sequence, FinishReason.FAILED, problem)
+
+
+def _join(sequence: Sequence, others: dict[str, Sequence]) -> None:
+    """Tell the sequence, and those that it reads, of one another; encode what is known of its prompt."""
+    for source in sequence.request.sources:
+        sequence.sources[source] = Source()
+        if source in others:
+            others[source].readers.append(sequence)
+    sequence.read_on()

@@ -1,0 +1,212 @@
+"""Read a model of transformers into the plain tensors of `decoder`.
+
+What is not known here to be computed exactly as transformers computes it is refused, by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own habit
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from inferencecloud.engine.decoder import Decoder, Dense, Layer, LayerNorm, Norm, RmsNorm, Rotary
+from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.kernels import AttentionForm
+
+_STATIC_ROPES = {"default", "linear", "llama3", "yarn"}  # their angles depend on the position alone
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+    "gelu_pytorch_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+}
+_ROPE_FAMILIES = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"}
+
+Module = Any  # transformers' modules have no attributes that a type checker knows
+
+
+class ArchitectureUnsupported(EngineError):
+    """The forward pass does not know this kind of model."""
+
+    def __init__(self, what: str, got: object) -> None:
+        super().__init__(f"The fast forward pass does not know the {what} {got!r}.")
+
+
+def read_decoder(model: PreTrainedModel, *, context_tokens: int) -> Decoder:
+    """Return the model's weights, fused; they are copies where they are fused and shared where not.
+
+    Raises:
+        ArchitectureUnsupported: Another kind of model; plain transformers can run it.
+    """
+    kind = model.config.model_type
+    if kind == "gpt2":
+        return _read_gpt2(model, context_tokens)
+    if kind in _ROPE_FAMILIES:
+        return _read_rope_family(model, context_tokens)
+    raise ArchitectureUnsupported("architecture", kind)
+
+
+def _read_rope_family(model: PreTrainedModel, context_tokens: int) -> Decoder:
+    config, body = model.config, _body(model)
+    names, rotaries = _rotaries(body, context_tokens, model.dtype)
+    first: Module = body.layers[0].self_attn
+    gemma = config.model_type.startswith("gemma")
+    return Decoder(
+        embedding=body.embed_tokens.weight.detach(),
+        # Gemma rounds the scale to the type of its weights.
+        embedding_scale=float(torch.tensor(math.sqrt(config.hidden_size), dtype=model.dtype))
+        if gemma
+        else 1.0,
+        rotaries=rotaries,
+        layers=tuple(
+            _rope_layer(layer, config, (_layer_type(config, number), names))
+            for number, layer in enumerate(body.layers)
+        ),
+        norm=_rms(body.norm),
+        head=_dense(model.lm_head),
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        head_dim=first.head_dim,
+        logit_softcap=getattr(config, "final_logit_softcapping", None) or 0.0,
+        context_tokens=context_tokens,
+    )
+
+
+def _layer_type(config: Any, number: int) -> str:
+    """Return `full_attention` or `sliding_attention`."""
+    types = getattr(config, "layer_types", None)
+    if types:
+        return str(types[number])
+    return "sliding_attention" if getattr(config, "sliding_window", None) else "full_attention"
+
+
+def _rope_layer(layer: Module, config: Any, where: tuple[str, dict[str, int]]) -> Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    kind, rotaries = where
+    if kind not in {"full_attention", "sliding_attention"}:
+        raise ArchitectureUnsupported("layer type", kind)
+    four_norms = hasattr(layer, "pre_feedforward_layernorm")
+    ffn_norm = layer.pre_feedforward_layernorm if four_norms else layer.post_attention_layernorm
+    return Layer(
+        attention_norm=_rms(layer.input_layernorm),
+        qkv=_fused(attention.q_proj, attention.k_proj, attention.v_proj),
+        query_norm=_rms(attention.q_norm) if hasattr(attention, "q_norm") else None,
+        key_norm=_rms(attention.k_norm) if hasattr(attention, "k_norm") else None,
+        rotary=rotaries.get(kind, 0),
+        form=AttentionForm(
+            scale=float(attention.scaling),
+            window=int(config.sliding_window) if kind == "sliding_attention" else 0,
+            soft_cap=getattr(config, "attn_logit_softcapping", None) or 0.0,
+        ),
+        out=_dense(attention.o_proj),
+        after_attention_norm=_rms(layer.post_attention_layernorm) if four_norms else None,
+        ffn_norm=_rms(ffn_norm),
+        up=_fused(mlp.gate_proj, mlp.up_proj),
+        activation=_activation(
+            getattr(config, "hidden_activation", None) or getattr(config, "hidden_act", None)
+        ),
+        down=_dense(mlp.down_proj),
+        after_ffn_norm=_rms(layer.post_feedforward_layernorm) if four_norms else None,
+    )
+
+
+def _rotaries(
+    body: Module, context_tokens: int, dtype: torch.dtype
+) -> tuple[dict[str, int], tuple[Rotary, ...]]:
+    """Return the tables of angles, and which of them each type of layer uses."""
+    rotary: Module = body.rotary_emb
+    kinds = rotary.rope_type if isinstance(rotary.rope_type, dict) else {"": rotary.rope_type}
+    names: dict[str, int] = {}
+    tables = []
+    for number, (name, kind) in enumerate(kinds.items()):
+        if kind not in _STATIC_ROPES:
+            raise ArchitectureUnsupported("kind of rotary position", kind)
+        prefix = f"{name}_" if name else ""
+        frequencies = getattr(rotary, f"{prefix}inv_freq").float()  # (D/2)
+        scaling = getattr(rotary, f"{prefix}attention_scaling")
+        positions = torch.arange(context_tokens, device=frequencies.device).float()
+        angles = positions[:, None, None] * frequencies  # (C, 1, D/2)
+        names[name] = number
+        tables.append(
+            Rotary(cos=(angles.cos() * scaling).to(dtype), sin=(angles.sin() * scaling).to(dtype))
+        )
+    return names, tuple(tables)
+
+
+def _read_gpt2(model: PreTrainedModel, context_tokens: int) -> Decoder:
+    config, body = model.config, _body(model)
+    for name in ("scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn"):
+        if getattr(config, name):
+            raise ArchitectureUnsupported("GPT-2 with", name)
+    width = config.n_embd // config.n_head
+    form = AttentionForm(scale=1 / math.sqrt(width) if config.scale_attn_weights else 1.0)
+    return Decoder(
+        embedding=body.wte.weight.detach(),
+        positions=body.wpe.weight.detach(),
+        layers=tuple(
+            Layer(
+                attention_norm=_layer_norm(block.ln_1),
+                qkv=_transposed(block.attn.c_attn),
+                form=form,
+                out=_transposed(block.attn.c_proj),
+                ffn_norm=_layer_norm(block.ln_2),
+                up=_transposed(block.mlp.c_fc),
+                is_gated=False,
+                activation=_activation(config.activation_function),
+                down=_transposed(block.mlp.c_proj),
+            )
+            for block in body.h
+        ),
+        norm=_layer_norm(body.ln_f),
+        head=_dense(model.lm_head),
+        heads=config.n_head,
+        kv_heads=config.n_head,
+        head_dim=width,
+        context_tokens=context_tokens,
+    )
+
+
+def _body(model: PreTrainedModel) -> Module:
+    return model.get_decoder()  # type: ignore[no-untyped-call]  # transformers leaves it out
+
+
+def _activation(name: str | None) -> Callable[[Tensor], Tensor]:
+    if name not in _ACTIVATIONS:
+        raise ArchitectureUnsupported("activation", name)
+    return _ACTIVATIONS[name]
+
+
+def _rms(norm: Module) -> Norm:
+    weight = norm.weight.detach()
+    if type(norm).__name__.startswith("Gemma"):
+        return RmsNorm((1.0 + weight.float()).to(weight.dtype), norm.eps)
+    return RmsNorm(weight, norm.variance_epsilon)
+
+
+def _layer_norm(norm: nn.LayerNorm) -> LayerNorm:
+    return LayerNorm(norm.weight.detach(), norm.bias.detach(), norm.eps)
+
+
+def _dense(linear: Module) -> Dense:
+    bias = getattr(linear, "bias", None)
+    return Dense(linear.weight.detach(), None if bias is None else bias.detach())
+
+
+def _fused(*linears: Module) -> Dense:
+    """Return several linear layers of one input as one."""
+    biases = [linear.bias for linear in linears if linear.bias is not None]
+    return Dense(
+        torch.cat([linear.weight.detach() for linear in linears]),
+        torch.cat([bias.detach() for bias in biases]) if biases else None,
+    )
+
+
+def _transposed(conv: Module) -> Dense:
+    """Return GPT-2's Conv1D, whose weight is (I, O), as a linear layer."""
+    return Dense(conv.weight.detach().t().contiguous(), conv.bias.detach())

@@ -1,0 +1,272 @@
+"""Decide, step by step, which tokens are computed, and with whose memory.
+
+Each step takes one token of everybody who writes, and fills up with pieces of prompts (chunked prefill,
+Agrawal et al. 2023, arXiv:2308.16369). Who finds no block displaces the last in rank; the displaced waits and
+is computed again, mostly from the cache. The first in rank is never displaced, so everybody ends.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from inferencecloud.engine.blocks import BLOCK_TOKENS, BlockPool, Key
+from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.line import WaitingLine
+from inferencecloud.engine.sequence import Sequence
+
+
+class InvalidLimit(EngineError, ValueError):
+    """A limit of the scheduler is out of its range."""
+
+    def __init__(self, name: str, got: int) -> None:
+        super().__init__(f"{name} must be at least 1, got {got}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is done at once."""
+
+    sequences: int = 64  # that write at the same time
+    prefill_tokens: int = 512  # of a step in which nobody writes
+    mixed_tokens: int = 128  # of prompts, in a step in which somebody writes
+
+    def __post_init__(self) -> None:
+        for name in ("sequences", "prefill_tokens", "mixed_tokens"):
+            if getattr(self, name) < 1:
+                raise InvalidLimit(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens of one sequence that are computed in this step: the next `tokens` that are pending."""
+
+    sequence: Sequence
+    tokens: int
+
+    @property
+    def brings_token(self) -> bool:
+        """Tell whether the next token of the answer can be chosen afterwards."""
+        return not self.sequence.is_open and self.tokens == self.sequence.pending
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has happened since the beginning."""
+
+    preemptions: int = 0
+    prefix_query_tokens: int = 0  # of prompts that were admitted
+    prefix_hit_tokens: int = 0  # of these, found computed
+
+
+class Scheduler:
+    """The sequences of one model; the engine's thread alone calls it."""
+
+    def __init__(self, pool: BlockPool, limits: Limits) -> None:
+        self.pool = pool
+        self.limits = limits
+        self.counts = Counts()
+        self.line = WaitingLine()  # their prompts are complete
+        self._early: list[Sequence] = []  # their prompts still grow, by rank
+        self.running: list[Sequence] = []  # they have blocks, by rank
+        self._computing: dict[Key, Sequence] = {}  # who is about to compute a block of a prompt
+
+    @property
+    def waiting(self) -> int:
+        """Return how many sequences have no memory."""
+        return len(self.line) + len(self._early)
+
+    def add(self, sequence: Sequence) -> None:
+        """Let a sequence wait; once its prompt is complete, add it again."""
+        if sequence in self.running or sequence in self.line:
+            return
+        if sequence.is_open:
+            if sequence not in self._early:
+                bisect.insort(self._early, sequence, key=lambda s: s.rank)
+            return
+        if sequence in self._early:
+            self._early.remove(sequence)
+        self.line.push(sequence)
+
+    def remove(self, sequence: Sequence) -> None:
+        """Let it go, and its blocks; those that are full stay to be found."""
+        self.line.remove(sequence)
+        if sequence in self._early:
+            self._early.remove(sequence)
+        if sequence in self.running:
+            self._release(sequence)
+
+    def plan(self) -> list[Span]:
+        """Return the tokens of the next step, all with blocks; an empty list: nothing can be done."""
+        spans: dict[Sequence, Span] = {}
+        for sequence in list(self.running):
+            self._trim(sequence)
+            if sequence.is_decoding and self._fit(sequence, 1, spans):
+                spans[sequence] = Span(sequence, 1)
+        room = self.limits.mixed_tokens if spans else self.limits.prefill_tokens
+        reading = [sequence for sequence in self.running if sequence not in spans]
+        for sequence in sorted(reading, key=lambda s: (s.is_open, s.rank)):
+            room -= self._read(sequence, room, spans)
+        while room > 0 and (admitted := self._admit(spans)) is not None:
+            room -= self._read(admitted, room, spans)
+        return list(spans.values())
+
+    def advance(self, spans: Iterable[Span]) -> None:
+        """Take note that the spans are computed: full blocks can be found from now on."""
+        for span in spans:
+            sequence = span.sequence
+            before = sequence.computed // BLOCK_TOKENS
+            sequence.computed += span.tokens
+            keys = sequence.known_keys()
+            for place in range(before, sequence.computed // BLOCK_TOKENS):
+                self.pool.seal(sequence.blocks[place], keys[place])
+                if self._computing.get(keys[place]) is sequence:
+                    del self._computing[keys[place]]
+            self.line.serve(sequence.request.owner, span.tokens)
+
+    def _read(self, sequence: Sequence, room: int, spans: dict[Sequence, Span]) -> int:
+        """Let a sequence compute as much of its prompt as there is room; return how much that is."""
+        tokens = min(sequence.pending, room)
+        if tokens < 1 or sequence not in self.running or not self._fit(sequence, tokens, spans):
+            return 0
+        spans[sequence] = Span(sequence, tokens)
+        return tokens
+
+    def _admit(self, spans: dict[Sequence, Span]) -> Sequence | None:
+        """Give memory to the next that waits and can begin; None when there is none."""
+        held: list[Sequence] = []
+        chosen = None
+        while len(held) < self.limits.sequences and (sequence := self.line.pop()) is not None:
+            if self._is_computed_elsewhere(sequence):
+                held.append(sequence)
+            elif self._has_place(sequence, spans):
+                chosen = sequence
+                break
+            else:
+                held.append(sequence)
+                break
+        for sequence in held:
+            self.line.push(sequence)
+        if chosen is None and not held:
+            chosen = self._admit_early()
+        if chosen is not None:
+            self._begin(chosen)
+        return chosen
+
+    def _admit_early(self) -> Sequence | None:
+        """Return the next whose prompt still grows, when memory abounds."""
+        for sequence in self._early:
+            needed = sequence.pending // BLOCK_TOKENS + 2
+            if self.pool.free - needed < self.pool.count // 4:
+                return None
+            if not self._is_computed_elsewhere(sequence):
+                self._early.remove(sequence)
+                return sequence
+        return None
+
+    def _has_place(self, sequence: Sequence, spans: dict[Sequence, Span]) -> bool:
+        """Make room where the sequence goes before somebody who has it; tell whether there is enough."""
+        while True:
+            full = sum(not s.is_open for s in self.running) >= self.limits.sequences
+            first = min(sequence.pending, self.limits.prefill_tokens)
+            # One block in reserve for everybody who writes: else the next step displaces somebody.
+            if not full and self.pool.free >= first // BLOCK_TOKENS + 1 + len(self.running):
+                return True
+            if not full and not self.running:
+                return self.pool.free > 0
+            last = self._first_to_yield(sequence)
+            if last is None:
+                return False
+            self._displace(last, spans)
+
+    def _first_to_yield(self, sequence: Sequence) -> Sequence | None:
+        """Return who makes room for the one that waits, or None when it has to wait.
+
+        One whose prompt still grows does, and one of a lower priority, and the last of an owner who
+        has several, where the other owner has none.
+        """
+        holds = Counter(s.request.owner for s in self.running if not s.is_open)
+        last = max(
+            self.running,
+            key=lambda s: (s.is_open, s.request.priority, holds[s.request.owner], s.number),
+            default=None,
+        )
+        if last is None:
+            return None
+        mine, theirs = sequence.request, last.request
+        is_unfair = not holds[mine.owner] and holds[theirs.owner] > 1
+        yields = last.is_open or theirs.priority > mine.priority
+        if yields or (is_unfair and theirs.priority == mine.priority):
+            return last
+        return None
+
+    def _begin(self, sequence: Sequence) -> None:
+        """Give the sequence what is computed of it already."""
+        keys = sequence.known_keys()
+        # The last token is always computed: its logits are wanted.
+        usable = keys[: (len(sequence.token_ids) - 1) // BLOCK_TOKENS]
+        found = self.pool.find(usable)
+        self.pool.share(found)
+        sequence.blocks = found
+        sequence.computed = len(found) * BLOCK_TOKENS
+        if not sequence.was_admitted:
+            self.counts.prefix_query_tokens += len(sequence.token_ids)
+            self.counts.prefix_hit_tokens += sequence.computed
+            sequence.was_admitted = True
+        for key in usable[len(found) :]:
+            self._computing.setdefault(key, sequence)
+        bisect.insort(self.running, sequence, key=lambda s: s.rank)
+
+    def _is_computed_elsewhere(self, sequence: Sequence) -> bool:
+        """Tell whether the next block that it needs is about to be there: then waiting costs less."""
+        keys = sequence.known_keys()[: (len(sequence.token_ids) - 1) // BLOCK_TOKENS]
+        place = len(self.pool.find(keys))
+        if place == len(keys):
+            return False
+        other = self._computing.get(keys[place])
+        if other is None:
+            return False
+        theirs = other.known_keys()
+        if other in self.running and theirs[place : place + 1] == [keys[place]]:
+            return True
+        del self._computing[keys[place]]  # its prompt has turned out otherwise
+        return False
+
+    def _fit(self, sequence: Sequence, tokens: int, spans: dict[Sequence, Span]) -> bool:
+        """See to it that the next tokens have blocks; displace the last in rank where none is left."""
+        needed = -(-(sequence.computed + tokens) // BLOCK_TOKENS)
+        while sequence in self.running and len(sequence.blocks) < needed:
+            number = self.pool.take()
+            if number is not None:
+                sequence.blocks.append(number)
+                continue
+            # Whose prompt still grows goes first, then the lowest rank: at the end the sequence itself.
+            self._displace(max(self.running, key=lambda s: (s.is_open, s.rank)), spans)
+        return sequence in self.running
+
+    def _displace(self, sequence: Sequence, spans: dict[Sequence, Span]) -> None:
+        self.counts.preemptions += 1
+        spans.pop(sequence, None)
+        self._release(sequence)
+        self.add(sequence)
+
+    def _trim(self, sequence: Sequence) -> None:
+        """Give back the blocks behind what is computed: its prompt has turned out otherwise."""
+        if sequence.computed % BLOCK_TOKENS:
+            place = sequence.computed // BLOCK_TOKENS
+            if self.pool.is_sealed(sequence.blocks[place]):  # others may read it: begin it anew
+                sequence.computed = place * BLOCK_TOKENS
+        kept = -(-sequence.computed // BLOCK_TOKENS)
+        self.pool.release(reversed(sequence.blocks[kept:]))
+        del sequence.blocks[kept:]
+
+    def _release(self, sequence: Sequence) -> None:
+        self.running.remove(sequence)
+        self.pool.release(reversed(sequence.blocks))
+        sequence.blocks = []
+        sequence.computed = 0
+        for key in sequence.known_keys():
+            if self._computing.get(key) is sequence:
+                del self._computing[key]
