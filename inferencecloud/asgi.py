@@ -10,15 +10,20 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inferencecloud.settings.dev")
 django_application = get_asgi_application()
 
-from apps.realtime import publish  # noqa: E402  (the consumers need the app registry)
+from apps.core import health  # noqa: E402  (the consumers need the app registry)
+from apps.core.metering import MeteredSockets  # noqa: E402
+from apps.realtime import publish  # noqa: E402
 from inferencecloud import routing  # noqa: E402
 from inferencecloud.body_limit import BodyLimit  # noqa: E402
+from inferencecloud.draining import say_before_the_end  # noqa: E402
 from inferencecloud.lifespan import Lifespan  # noqa: E402
 
 
 async def begin() -> None:
-    """Let worker threads publish into the loop that serves the sockets; spare it long pauses."""
+    """Get ready: worker threads publish into this loop, the end is announced, long pauses are spared."""
     publish.use_this_loop()
+    say_before_the_end(settings.DRAIN_SECONDS)
+    health.ask_ahead()
     gc.collect()
     gc.freeze()  # what is loaded by now stays: no later collection need walk through it
 
@@ -26,7 +31,7 @@ async def begin() -> None:
 application = ProtocolTypeRouter(
     {
         "http": BodyLimit(django_application, limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
-        "websocket": routing.websocket_application,
+        "websocket": MeteredSockets(routing.websocket_application),
         "lifespan": Lifespan(begin),
     }
 )

@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from apps.console.views import pages, quotas
+from apps.console.views import metrics, pages, quotas
 
 app_name = "console"
 urlpatterns = [
+    path("metrics", metrics.metrics, name="metrics"),
     path("o/<slug:slug>/console/", pages.overview, name="overview"),
     path("o/<slug:slug>/console/runs/", pages.runs, name="runs"),
     path("o/<slug:slug>/console/runs/<uuid:run>/", pages.run, name="run"),

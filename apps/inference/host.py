@@ -50,6 +50,11 @@ def engine() -> Engine:
         return _host.engine
 
 
+def current() -> Engine | None:
+    """Return the engine of this process if it has begun; never begins one."""
+    return _host.engine
+
+
 def close() -> None:
     """End the engine; the next use begins a new one."""
     with _lock:

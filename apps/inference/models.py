@@ -114,6 +114,12 @@ class Run(models.Model):
                 condition=Q(status__in=["queued", "running"]),
                 name="run_going_on",
             ),
+            # What the console lists, newest first, and what /metrics counts of the last minutes.
+            models.Index(fields=["organization", "-created_at", "-id"], name="run_by_time"),
+            models.Index(
+                fields=["organization", "status", "-created_at", "-id"], name="run_by_state"
+            ),
+            models.Index(fields=["-created_at", "status"], name="run_lately"),
         ]
 
     def __str__(self) -> str:
@@ -194,6 +200,9 @@ class StepRun(models.Model):
             ),
             models.Index(fields=["key", "input_hash"], name="step_by_input"),
             models.Index(fields=["topic", "-queued_at"], name="step_by_topic"),
+            models.Index(
+                fields=["pool", "queued_at"], condition=Q(status="queued"), name="step_waiting"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -261,6 +270,7 @@ class Output(models.Model):
         ]
         indexes = [
             models.Index(fields=["organization", "-created_at"], name="output_by_time"),
+            models.Index(fields=["-created_at"], name="output_lately"),
         ]
 
     def __str__(self) -> str:
@@ -316,6 +326,11 @@ class Delivery(models.Model):
                 condition=Q(delivered_at__isnull=True, given_up_at__isnull=True),
                 name="delivery_open",
             ),
+            models.Index(
+                fields=["given_up_at"],
+                condition=Q(given_up_at__isnull=False),
+                name="delivery_given_up",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -338,7 +353,10 @@ class Usage(models.Model):
 
     class Meta:
         verbose_name_plural = "usage"
-        indexes = [models.Index(fields=["organization", "at"], name="usage_by_time")]
+        indexes = [
+            models.Index(fields=["organization", "at"], name="usage_by_time"),
+            models.Index(fields=["at"], name="usage_lately"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.prompt_tokens} + {self.new_tokens} tokens"

@@ -1,4 +1,4 @@
-"""What a Celery worker does for us beside taking tasks: get the models ready, and end in peace."""
+"""What a Celery worker does beside taking tasks: load the models, tell that it lives, end in peace."""
 
 import threading
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from celery import bootsteps
 from django.db import connection
 
-from apps.inference import execution, stops
+from apps.inference import execution, heartbeat, stops
 from inferencecloud.celery import app as celery
 
 # Importing torch and loading a model keeps a small machine busy for seconds: not while it starts.
@@ -39,6 +39,23 @@ def _warm(pools: list[str]) -> None:
         connection.close()
 
 
+class Tell(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
+    """Says every few seconds that this worker is there, and how its engine stands."""
+
+    requires = ("celery.worker.components:Pool",)
+    heart: heartbeat.Heart | None = None
+
+    def start(self, worker: Any) -> None:
+        """Begin to tell."""
+        self.heart = heartbeat.Heart(list(worker.app.amqp.queues.consume_from))
+        self.heart.start()
+
+    def stop(self, _worker: Any) -> None:
+        """Take leave."""
+        if self.heart is not None:
+            self.heart.stop()
+
+
 class Drain(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
     """Has stages give their steps back: stops before the pool, and so while it waits for its tasks."""
 
@@ -55,4 +72,4 @@ class Drain(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no typ
 
 def register() -> None:
     """Make the steps part of every worker that starts from now on."""
-    celery.steps["worker"].update([Warm, Drain])
+    celery.steps["worker"].update([Warm, Drain, Tell])

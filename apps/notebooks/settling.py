@@ -73,6 +73,11 @@ def settle_waiting(*, notebook: uuid.UUID | None = None, now: datetime | None = 
     return count
 
 
+def count_waiting(now: datetime, limit: int) -> int:
+    """Return how many cells are due to settle; counting ends at the limit."""
+    return _due(now).order_by()[:limit].count()
+
+
 def unread(now: datetime, limit: int = 50) -> list[uuid.UUID]:
     """Return notebooks whose cells are behind although a worker should have read them."""
     behind = Document.objects.filter(chain_seq__lt=F("last_seq"))

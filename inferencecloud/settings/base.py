@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from inferencecloud.settings.inference import *  # noqa: F403
 from inferencecloud.settings.inference import CELERY_BEAT_SCHEDULE
 from inferencecloud.settings.logs import logging_config
+from inferencecloud.settings.operations import *  # noqa: F403
 from inferencecloud.settings.operations import OPERATIONS_SCHEDULE
 from inferencecloud.settings.security import *  # noqa: F403
 
@@ -61,6 +62,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "apps.core.metering.MeterMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -135,7 +137,7 @@ CHANNEL_LAYERS: dict[str, dict[str, object]] = {
         "CONFIG": {"capacity": 10_000, "expiry": 60},
     },
 }
-CACHES: dict[str, dict[str, str]] = {
+CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 if CHANNEL_REDIS_URL:
@@ -148,6 +150,8 @@ if CACHE_REDIS_URL:
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": CACHE_REDIS_URL,
         "KEY_PREFIX": "inferencecloud",
+        # A cache that hangs must not make every page hang with it.
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
     }
 
 CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default=REDIS_URL or "memory://localhost")

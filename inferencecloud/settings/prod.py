@@ -11,13 +11,14 @@ REDIS_URL = env.str("REDIS_URL")
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 
+DRAIN_SECONDS = env.float("DRAIN_SECONDS", default=2.0)
 LOGGING = logging_config(level=env.str("LOG_LEVEL", default="INFO").upper(), as_json=True)
 
 if env.str("S3_BUCKET", default=""):

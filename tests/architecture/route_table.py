@@ -60,6 +60,7 @@ ROWS = [
     # The instance
     get("health_live", EVERYBODY),
     get("health_ready", EVERYBODY),
+    get("console:metrics", set(), anonymous=404, needs="the token, which no person is"),
     get("notebooks:service_worker", EVERYBODY),
     # One's own account
     get("accounts:home", EVERYBODY),

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from apps.core.metering import appended_updates
 from apps.notebooks import crdt, mirrors, projecting, tasks
 from apps.notebooks.history import Diverged
 from apps.notebooks.models import Contribution, DocUpdate, Notebook
@@ -112,6 +113,7 @@ def append(
         if not sender:
             transaction.on_commit(partial(_relay, notebook_id, batch), robust=True)
         transaction.on_commit(partial(projecting.debounce.touch, notebook_id), robust=True)
+        transaction.on_commit(partial(appended_updates.inc, len(appending.rows)), robust=True)
     appending.mirror.seq = batch.last
     transaction.on_commit(partial(mirrors.put_back, notebook_id, appending.mirror))
     return batch
