@@ -4,7 +4,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.core.cache import cache
 from django.db import connection
@@ -12,6 +12,7 @@ from django.db.models import Count, F, Func, IntegerField, Max, Min, QuerySet, S
 from django.db.models.functions import Length
 from django.utils.translation import gettext as _
 
+from apps.inference import heartbeat
 from apps.inference.models import STEP_HELD, Output, RunStatus, StepRun, StepStatus
 from apps.notebooks.models import DocSnapshot, DocUpdate, Image, Notebook
 from apps.organizations.models import Organization
@@ -44,13 +45,44 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
-    """A process that holds steps."""
+    """A process that takes steps; one without work holds none."""
 
     name: str
+    pools: tuple[str, ...]  # none known: it has not told of itself, only of the steps that it holds
     stages: int
     steps: int
     heartbeat_at: datetime | None
     is_quiet: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRow:
+    """How the engine of a worker stands with one model, as the worker last told."""
+
+    worker: str
+    model: str
+    numbers: dict[str, float]
+
+    @property
+    def blocks_percent(self) -> int | None:
+        """Return how much of its key-value cache is in use; None where it has none."""
+        return _percent(self.numbers, "kv_blocks_used", "kv_blocks_total")
+
+    @property
+    def known_percent(self) -> int | None:
+        """Return how much of the prompts it knew from earlier requests."""
+        return _percent(self.numbers, "prefix_hit_tokens", "prefix_query_tokens")
+
+    @property
+    def is_stuck(self) -> bool:
+        """Say whether it makes no headway."""
+        return bool(self.numbers.get("stuck"))
+
+
+def _percent(numbers: dict[str, float], part: str, whole: str) -> int | None:
+    if not numbers.get(whole):
+        return None
+    return round(100 * numbers.get(part, 0) / numbers[whole])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +125,27 @@ def database_bytes() -> int:
         return int(cursor.fetchone()[0])
 
 
-def workers(now: datetime) -> list[Worker]:
-    """Return the processes that hold steps now, whosever they are; idle ones hold nothing."""
+def workers(now: datetime, beats: list[heartbeat.Beat]) -> list[Worker]:
+    """Return the processes that told of themselves or hold steps now, whosever they are."""
     held: dict[str, list[tuple[str, int, datetime | None]]] = defaultdict(list)
     owners = StepRun.objects.filter(status__in=STEP_HELD).order_by().values("lease_owner")
     for one in owners.annotate(steps=Count("pk"), heard=Max("heartbeat_at")):
         process, _colon, _stage = one["lease_owner"].rpartition(":")
         held[process].append((one["lease_owner"], one["steps"], one["heard"]))
-    return [_worker(name, stages, now) for name, stages in sorted(held.items())]
+    told = {beat.worker: beat for beat in beats}
+    return [
+        _worker(name, held.get(name, []), beat=told.get(name), now=now)
+        for name in sorted({*held, *told})
+    ]
+
+
+def engines(beats: list[heartbeat.Beat]) -> list[EngineRow]:
+    """Return how the workers' engines stand, those that tell."""
+    return [
+        EngineRow(worker=beat.worker, model=model, numbers=numbers)
+        for beat in beats
+        for model, numbers in sorted(beat.engines.items())
+    ]
 
 
 def pools() -> list[Pool]:
@@ -120,10 +165,20 @@ def pools() -> list[Pool]:
     ]
 
 
-def _worker(name: str, stages: list[tuple[str, int, datetime | None]], now: datetime) -> Worker:
-    heard = max((at for _owner, _steps, at in stages if at), default=None)
+def _worker(
+    name: str,
+    stages: list[tuple[str, int, datetime | None]],
+    *,
+    beat: heartbeat.Beat | None,
+    now: datetime,
+) -> Worker:
+    words = [at for _owner, _steps, at in stages if at]
+    if beat is not None:
+        words.append(datetime.fromtimestamp(beat.at, UTC))
+    heard = max(words, default=None)
     return Worker(
         name=name,
+        pools=beat.pools if beat else (),
         stages=len(stages),
         steps=sum(steps for _owner, steps, _at in stages),
         heartbeat_at=heard,

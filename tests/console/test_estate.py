@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.console import estate
+from apps.inference import heartbeat
 from apps.inference.models import RunStatus, StepRun
 from apps.notebooks.models import Notebook
 from apps.organizations.models import Role
@@ -51,9 +52,49 @@ def test_who_holds_cells_is_listed_and_who_fell_silent_is_said(notebook: Noteboo
         lease_owner="other:9:stage", heartbeat_at=now - timedelta(minutes=5)
     )
 
-    found = {one.name: (one.stages, one.steps, one.is_quiet) for one in estate.workers(now)}
+    found = {one.name: (one.stages, one.steps, one.is_quiet) for one in estate.workers(now, [])}
 
     assert found == {"machine:7": (1, 1, False), "other:9": (1, 1, True)}
+
+
+def test_a_worker_without_work_is_listed_by_its_own_word(notebook: Notebook) -> None:
+    ran(notebook, status=RunStatus.RUNNING)
+    heartbeat.publish(pools=["inference"])
+
+    found = {one.name: (one.pools, one.steps) for one in estate.workers(timezone.now(), heard())}
+
+    assert found == {"machine:7": ((), 1), heartbeat.this_worker(): (("inference",), 0)}
+
+
+def heard() -> list[heartbeat.Beat]:
+    return heartbeat.beats()
+
+
+def test_the_page_says_how_the_engines_stand(
+    company: Company, signed_in: Callable[[User], Client]
+) -> None:
+    client = signed_in(factories.member(company.organization, Role.ADMIN))
+    assert "Prompts known" not in client.get(URL).text
+    numbers = {
+        "running": 3,
+        "kv_blocks_used": 5,
+        "kv_blocks_total": 20,
+        "prefix_hit_tokens": 30,
+        "prefix_query_tokens": 40,
+        "generated_tokens": 12345,
+        "last_step_s": 0.25,
+    }
+    heartbeat.publish(
+        pools=["inference"], engines={"starter": numbers, "stuck one": {"stuck": 1.0}}
+    )
+
+    page = client.get(URL).text
+
+    for words in ("starter", "25 %", "75 %", "12,345", "0.25 s", "Stuck: restart this worker"):
+        assert words in page
+    [first, second] = estate.engines(heard())
+    assert (first.is_stuck, second.is_stuck) == (False, True)
+    assert (second.blocks_percent, second.known_percent) == (None, None)
 
 
 def test_queues_tell_what_waits_and_what_is_held(notebook: Notebook) -> None:
@@ -76,6 +117,6 @@ def test_the_page_says_all_that(
     ran(notebook, status=RunStatus.RUNNING)
     full = client.get(URL).text
 
-    assert "Nobody holds a cell" in empty
+    assert "No worker is there" in empty
     assert "machine:7" in full
     assert "Snapshots" in full

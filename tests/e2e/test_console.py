@@ -105,7 +105,7 @@ def test_a_used_up_limit_says_so_and_raising_it_lets_the_run_go_on(
     expect(arriving(mara, "tagline")).to_contain_text(" ", timeout=GOES_ON_WITHIN_MS)
     expect(mara.locator("[data-held]:visible")).to_have_count(0)
     jonas.goto(f"{CONSOLE}machines/")
-    expect(jonas.get_by_text("Nobody holds a cell")).to_have_count(0)
+    expect(jonas.get_by_text("No worker is there")).to_have_count(0)
     look_at(jonas, "console-machines-at-work")
 
 

@@ -13,6 +13,7 @@ from apps.console import charts, estate, health, run_detail, run_list, usage_fil
 from apps.console.forms import RunFilterForm, SpanForm
 from apps.console.sight import sight_of
 from apps.console.views.entrance import OPEN, USAGE, page_context
+from apps.inference import heartbeat
 from apps.organizations import audit
 from apps.organizations.views.entrance import enter, person
 
@@ -112,10 +113,12 @@ def download(request: HttpRequest, slug: str) -> HttpResponse:
 def machines(request: HttpRequest, slug: str) -> HttpResponse:
     """Show who works, what waits for them, and what is stored."""
     organization = enter(request, slug, need=OPEN)
+    beats = heartbeat.beats()
     context = page_context(
         request, organization, here="machines", title=_("Workers and storage")
     ) | {
-        "workers": estate.workers(timezone.now()),
+        "workers": estate.workers(timezone.now(), beats),
+        "engines": estate.engines(beats),
         "pools": estate.pools(),
         "stored": estate.stored(organization),
         "database_bytes": estate.database_bytes(),
