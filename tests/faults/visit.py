@@ -37,7 +37,12 @@ class Presser:
 
     async def press_until(self, enough: asyncio.Event) -> None:
         """Go on until told to stop; what was begun is seen to its end."""
-        headers = {**TLS_PROXY, "Cookie": self.cookie, "X-CSRFToken": _token(self.cookie)}
+        headers = {
+            **TLS_PROXY,
+            "Accept": "application/json",
+            "Cookie": self.cookie,
+            "X-CSRFToken": _token(self.cookie),
+        }
         async with httpx.AsyncClient(headers=headers, timeout=15) as client:
             for number in itertools.count():
                 if enough.is_set():
