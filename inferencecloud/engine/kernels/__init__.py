@@ -11,22 +11,37 @@ from inferencecloud.engine.kernels.attention import (
     paged_attention,
     write_kv,
 )
+from inferencecloud.engine.kernels.linear import (
+    LinearShape,
+    PackedLinear,
+    pack,
+    pack_int4,
+    pack_int8,
+)
 from inferencecloud.engine.kernels.native import (
     Availability,
     InstructionPathUnknown,
     available,
     use_path,
 )
+from inferencecloud.engine.kernels.quantized import Codes, quantize
 
 __all__ = [
     "BLOCK_TOKENS",
     "AttentionForm",
     "Availability",
+    "Codes",
     "InstructionPathUnknown",
     "InvalidKernelInput",
+    "LinearShape",
+    "PackedLinear",
     "RaggedBatch",
     "available",
+    "pack",
+    "pack_int4",
+    "pack_int8",
     "paged_attention",
+    "quantize",
     "use_path",
     "write_kv",
 ]

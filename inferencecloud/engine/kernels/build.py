@@ -1,8 +1,8 @@
 """Compile the kernels: `python inferencecloud/engine/kernels/build.py`.
 
-The name of a library says what it was made from: our sources, torch's version, the machine and the flags. So
-a library that fits is found by its name, and one made for another torch is never loaded. Compiling takes a C++
-compiler, some seconds, and nothing of Python's headers.
+The name of a library says what it was made from: our sources, torch's version, the machine and the flags.
+So a library that fits is found by its name, and one made for another torch is never loaded. Compiling takes a
+C++ compiler, some seconds, and nothing of Python's headers.
 """
 
 from __future__ import annotations
@@ -17,16 +17,22 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent
 FOLDER = SOURCES.parents[2] / "build" / "kernels"
 
 _FLAGS = ("-std=c++20", "-O3", "-g0", "-fPIC", "-fno-math-errno", "-Wall", "-Wno-psabi")
-# Instruction paths and what the compiler may use for them.
+# The arithmetic is compiled once for each instruction path. In linear.cpp nothing is fused, so that all paths
+# round alike.
+_ARITHMETIC = {"attention": "-ffp-contract=fast", "linear": "-ffp-contract=off"}
 _PATHS = {
     "avx512": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mprefer-vector-width=512",
-    "avx2": "-mavx2 -mfma",
+    "avx_vnni": "-mavx2 -mfma -mf16c -mavxvnni",
+    "avx2": "-mavx2 -mfma -mf16c",
+    # What avx_vnni does, for machines that have its instruction with AVX-512's encoding only.
+    "vnni256": "-mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni -DNARROW",
     "portable": "",
 }
 _PATHS_OF_MACHINE = {"x86_64": tuple(_PATHS), "AMD64": tuple(_PATHS)}
@@ -38,7 +44,9 @@ class BuildFailed(Exception):
 
 def library() -> Path:
     """Return where the library that fits these sources and this torch stands, or would stand."""
-    digest = hashlib.sha256(f"{version('torch')} {platform.machine()} {_FLAGS} {_PATHS}".encode())
+    digest = hashlib.sha256(
+        f"{version('torch')} {platform.machine()} {_FLAGS} {_ARITHMETIC} {_PATHS}".encode()
+    )
     for path in _sources():
         digest.update(path.name.encode() + path.read_bytes())
     return FOLDER / f"kernels-{digest.hexdigest()[:16]}.so"
@@ -79,20 +87,21 @@ def compile_to(target: Path, *, scratch: Path, flags: tuple[str, ...] = ()) -> N
         raise BuildFailed("Wanted torch's headers, but torch is not installed.")
     torch = Path(spec.origin).parent
     paths = _PATHS_OF_MACHINE.get(platform.machine(), ("portable",))
-    parts = [scratch / f"{name}.o" for name in ("operators", *paths)]
-    commands = [["-fopenmp", f"-I{torch / 'include'}", "-c", str(SOURCES / "operators.cpp")]]
-    commands += [
-        [*_PATHS[path].split(), f"-DKERNELS=kernels_{path}", "-c", str(SOURCES / "path.cpp")]
-        for path in paths
-    ]
+    commands = {"operators": ["-fopenmp", f"-I{torch / 'include'}", str(SOURCES / "operators.cpp")]}
+    for path, (part, rounding) in product(paths, _ARITHMETIC.items()):
+        name = f"{part}_{path}"
+        source = str(SOURCES / f"{part}.cpp")
+        commands[name] = [*_PATHS[path].split(), rounding, f"-DKERNELS={name}", source]
+    parts = [str(scratch / f"{name}.o") for name in commands]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in [
-            pool.submit(_compile, [*_FLAGS, *flags, *command, "-o", str(part)])
-            for command, part in zip(commands, parts, strict=True)
-        ]:
-            done.result()
+        jobs = [
+            pool.submit(_compile, [*_FLAGS, *flags, *command, "-c", "-o", part])
+            for command, part in zip(commands.values(), parts, strict=True)
+        ]
+    for job in jobs:
+        job.result()
     libraries = [f"-L{torch / 'lib'}", "-ltorch_cpu", "-lc10"]
-    _compile(["-shared", "-fopenmp", *flags, *map(str, parts), *libraries, "-o", str(target)])
+    _compile(["-shared", "-fopenmp", *flags, *parts, *libraries, "-o", str(target)])
 
 
 def _sources() -> list[Path]:

@@ -27,13 +27,35 @@ struct AttentionTile {
   int sequence, kv_head, first, count;
 };
 
-// One instruction path.
-struct Kernels {
-  int64_t (*attention_scratch_floats)(const Attention&);
+constexpr int kPanelRows = 32;  // outputs that are computed together
+constexpr int kQuad = 4;        // inputs that one instruction multiplies
+
+// A linear layer with weights of 8 or 4 bits, as packing.py lays it out.
+struct Linear {
+  const uint8_t* panels;   // (panels, panel_bytes)
+  const float* row_scale;  // (panels * kPanelRows)
+  const float* bias;       // (panels * kPanelRows), or null
+  int64_t panel_bytes;
+  int bits, in, padded_in, out;
+  int group;       // inputs that share a scale and a sum: padded_in where bits is 8
+  bool is_gated;   // half a panel gates the other half (SwiGLU)
+};
+
+// Activations, one scale for each token.
+struct Tokens {
+  int count;
+  int8_t* values;  // (count, padded_in)
+  float* scale;    // (count)
+  int32_t* sums;   // (count, padded_in / group): of the values of each group
+};
+
+// The arithmetic of one instruction path.
+struct AttentionKernels {
+  int64_t (*scratch_floats)(const Attention&);
   void (*attend)(const Attention&, const AttentionTile&, float* scratch);
 };
 
-#if defined(__x86_64__)
-extern const Kernels kernels_avx512, kernels_avx2;
-#endif
-extern const Kernels kernels_portable;
+struct LinearKernels {
+  void (*quantize)(const Linear&, const float* x, const Tokens&, int token);
+  void (*multiply)(const Linear&, const Tokens&, int panel, uint8_t* scratch, float* out);
+};

@@ -9,30 +9,52 @@
 #include <string>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "kernels.h"
+
+#if defined(__x86_64__)
+extern const AttentionKernels attention_avx512, attention_avx_vnni, attention_vnni256, attention_avx2;
+extern const LinearKernels linear_avx512, linear_avx_vnni, linear_vnni256, linear_avx2;
+#endif
+extern const AttentionKernels attention_portable;
+extern const LinearKernels linear_portable;
 
 namespace {
 
+#if defined(__x86_64__)
+// gcc 12 does not know it by name: leaf 7, subleaf 1, EAX bit 4.
+bool has_avx_vnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1u << 4)) != 0;
+}
+#endif
+
 struct Path {
   const char* name;
-  const Kernels* kernels;
+  const AttentionKernels* attention;
+  const LinearKernels* linear;
   bool is_supported;
 };
+
+#define PATH(name, is_supported) {#name, &attention_##name, &linear_##name, is_supported}
 
 // From the fastest to the one that every machine has.
 const std::vector<Path>& paths() {
 #if defined(__x86_64__)
   static const std::vector<Path> all = [] {
     __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
-    return std::vector<Path>{{"avx512", &kernels_avx512, avx512},
-                             {"avx2", &kernels_avx2, avx2},
-                             {"portable", &kernels_portable, true}};
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512vnni");
+    return std::vector<Path>{PATH(avx512, avx512), PATH(avx_vnni, avx2 && has_avx_vnni()),
+                             PATH(vnni256, avx512), PATH(avx2, avx2), PATH(portable, true)};
   }();
 #else
-  static const std::vector<Path> all = {{"portable", &kernels_portable, true}};
+  static const std::vector<Path> all = {PATH(portable, true)};
 #endif
   return all;
 }
@@ -82,6 +104,14 @@ void share_out(int64_t count, const Work& work) {
       for (int64_t item = next++; item < count; item = next++) work(item);
     }
   });
+}
+
+// Memory of a thread that lasts from call to call.
+template <typename Number>
+Number* scratch(int64_t count) {
+  thread_local std::vector<Number> memory;
+  if ((int64_t)memory.size() < count) memory.resize(count);
+  return memory.data();
 }
 
 template <typename Number>
@@ -150,12 +180,10 @@ void paged_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::T
       for (int h = 0; h < kv_heads; h++) tiles.push_back({s, h, first, std::min(tile_queries, queries - first)});
     }
   }
-  const Kernels& kernels = *path().kernels;
-  const int64_t scratch_floats = kernels.attention_scratch_floats(a);
+  const AttentionKernels& kernels = *path().attention;
+  const int64_t scratch_floats = kernels.scratch_floats(a);
   share_out(tiles.size(), [&](int64_t i) {
-    thread_local std::vector<float> scratch;
-    if ((int64_t)scratch.size() < scratch_floats) scratch.resize(scratch_floats);
-    kernels.attend(a, tiles[i], scratch.data());
+    kernels.attend(a, tiles[i], scratch<float>(scratch_floats));
   });
 }
 
@@ -186,6 +214,46 @@ void write_kv(const at::Tensor& k, const at::Tensor& v, at::Tensor& k_cache, at:
   }
 }
 
+void linear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& row_scale,
+            const std::optional<at::Tensor>& bias, at::IntArrayRef shape, at::Tensor& out) {
+  TORCH_CHECK_VALUE(shape.size() == 5, "shape: wanted (bits, group, in, out, gated)");
+  const int64_t bits = shape[0], in = shape[2], rows = shape[3];
+  TORCH_CHECK_VALUE(bits == 8 || (bits == 4 && (shape[1] == 32 || shape[1] == 64)), "got ", bits,
+                    " bits in groups of ", shape[1]);
+  const int64_t unit = bits == 8 ? kQuad : shape[1];
+  const int64_t padded_in = (in + unit - 1) / unit * unit, group = bits == 8 ? padded_in : unit;
+  const int64_t count = (rows + kPanelRows - 1) / kPanelRows;
+  const int64_t panel_bytes =
+      bits == 8 ? padded_in * kPanelRows : padded_in / group * (kPanelRows * 2 + group * kPanelRows / 2);
+  TORCH_CHECK_VALUE(in > 0 && in <= 131072 && rows > 0, "wanted 1 to 131072 inputs and some outputs, got ", in,
+                    " and ", rows);
+  TORCH_CHECK_VALUE(x.dim() == 2 && x.size(1) == in, "x: wanted (tokens, ", in, "), got ", x.sizes());
+  check_shape(panels, "panels", {count, panel_bytes});
+  check_shape(row_scale, "row_scale", {count * kPanelRows});
+  if (bias) check_shape(*bias, "bias", {count * kPanelRows});
+  check_shape(out, "out", {x.size(0), shape[4] ? rows / 2 : rows});
+  const Linear layer = {data<uint8_t>(panels, "panels"), data<float>(row_scale, "row_scale"),
+                        bias ? data<float>(*bias, "bias") : nullptr, panel_bytes, (int)bits, (int)in,
+                        (int)padded_in, (int)rows, (int)group, shape[4] != 0};
+  const int64_t tokens = x.size(0);
+  const Tokens quantized = {(int)tokens, scratch<int8_t>(tokens * padded_in), scratch<float>(tokens),
+                            scratch<int32_t>(tokens * (padded_in / group))};
+  const float* from = data<float>(x, "x");
+  float* to = const_cast<float*>(data<float>(out, "out"));
+  const LinearKernels& kernels = *path().linear;
+  at::parallel_for(0, tokens, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) kernels.quantize(layer, from + i * in, quantized, i);
+  });
+  // Panels that stand beside each other are one stream of memory: each thread takes some at once.
+  const int64_t piece = std::max<int64_t>(1, count / (4 * at::get_num_threads()));
+  share_out((count + piece - 1) / piece, [&](int64_t i) {
+    uint8_t* unpacked = bits == 4 ? scratch<uint8_t>(padded_in * kPanelRows) : nullptr;
+    for (int64_t panel = i * piece; panel < std::min(count, (i + 1) * piece); panel++) {
+      kernels.multiply(layer, quantized, panel, unpacked, to);
+    }
+  });
+}
+
 }  // namespace
 
 TORCH_LIBRARY(inferencecloud, m) {
@@ -194,10 +262,12 @@ TORCH_LIBRARY(inferencecloud, m) {
   m.def("current_path() -> str", &current_path);
   m.def("paged_attention(Tensor q, Tensor k_cache, Tensor v_cache, Tensor query_start, Tensor context, "
         "Tensor block_tables, float scale, int window, float soft_cap, Tensor(a!) out) -> ()");
+  m.def("linear(Tensor x, Tensor panels, Tensor row_scale, Tensor? bias, int[] shape, Tensor(a!) out) -> ()");
   m.def("write_kv(Tensor k, Tensor v, Tensor(a!) k_cache, Tensor(b!) v_cache, Tensor slots) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(inferencecloud, CPU, m) {
   m.impl("paged_attention", &paged_attention);
+  m.impl("linear", &linear);
   m.impl("write_kv", &write_kv);
 }

@@ -4,8 +4,6 @@
 // (tiles); Kwon et al. 2023, arXiv:2309.06180 (pages). Keys are read in chunks that start at multiples of
 // kChunkTokens of the sequence, and a row's arithmetic does not depend on the other rows: what a token gets is
 // the same to the bit alone, in a batch, in a long prompt or in pieces of it.
-#pragma once
-
 #include "kernels.h"
 #include "vectors.h"
 
@@ -240,3 +238,5 @@ void attend(const Attention& a, const AttentionTile& tile, float* scratch) {
 }
 
 }  // namespace
+
+extern const AttentionKernels KERNELS = {attention_scratch_floats, attend};

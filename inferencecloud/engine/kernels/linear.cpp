@@ -1,0 +1,214 @@
+// Linear layers with weights of 8 or 4 bits and activations of 8.
+//
+// The activations of a token share one scale. The weights of an output share one (8 bits), or those of a group
+// of inputs do (4 bits). Sums are exact integers, and no product is fused with an addition: what a token gets
+// is the same to the bit on every instruction path and whatever other tokens there are.
+#include "dot.h"
+
+namespace {
+
+constexpr int kPanelQuadBytes = kPanelRows * kQuad;
+constexpr int kScaleBytes = kPanelRows * 2;  // of a group of a panel, in float16
+#if defined(__AVX512F__) && !defined(NARROW)
+constexpr int kTileTokens = 12;  // their sums fill the registers
+#elif defined(__AVX512VL__)
+constexpr int kTileTokens = 6;
+#else
+constexpr int kTileTokens = 3;
+#endif
+
+// Give a token its scale, and its values as bytes. Values that are no numbers make a scale that is none.
+void quantize(const Linear& layer, const float* x, const Tokens& tokens, int token) {
+  int8_t* values = tokens.values + (int64_t)token * layer.padded_in;
+  int32_t bits = 0;  // of the greatest size: the bits of positive floats are ordered as the floats are
+  for (int i = 0; i < layer.in; i++) {
+    int32_t own;
+    __builtin_memcpy(&own, x + i, sizeof own);
+    own &= 0x7fffffff;
+    bits = own > bits ? own : bits;
+  }
+  float greatest;
+  __builtin_memcpy(&greatest, &bits, sizeof greatest);
+  const bool is_finite = bits < 0x7f800000, is_nothing = !is_finite || greatest < 1e-30f;
+  tokens.scale[token] = !is_finite ? __builtin_nanf("") : is_nothing ? 0 : greatest / 127;
+  const int end = is_nothing ? 0 : layer.in;
+  const float inverse = 127 / greatest, shift = 12582912.0f;  // 1.5 * 2^23: adding it rounds, ties to even
+  for (int i = 0; i < end; i++) values[i] = (int8_t)(int32_t)((x[i] * inverse + shift) - shift);
+  for (int i = end; i < layer.padded_in; i++) values[i] = 0;
+  const int groups = layer.padded_in / layer.group;
+  for (int g = 0; g < groups; g++) {
+    int32_t sum = 0;
+    for (int i = 0; i < layer.group; i++) sum += values[g * layer.group + i];
+    tokens.sums[(int64_t)token * groups + g] = sum;
+  }
+}
+
+inline Floats silu_times(Floats gate, Floats up) { return gate / (1.0f + exponential(-gate)) * up; }
+
+inline void store_some(float* to, Floats values, int count) {
+  if (count >= kLanes) return store(to, values);
+  for (int i = 0; i < count; i++) to[i] = values[i];
+}
+
+// Scale the sums of a token and write them: kPanelRows outputs, or half as many where one half gates the other.
+inline void finish(const Linear& layer, const Tokens& tokens, int token, int panel, Floats* sums, float* out) {
+  const float scale = tokens.scale[token];
+  for (int v = 0; v < kPanelVectors; v++) {
+    const int row = panel * kPanelRows + v * kLanes;
+    sums[v] = sums[v] * load(layer.row_scale + row) * scale;
+    if (layer.bias != nullptr) sums[v] += load(layer.bias + row);
+  }
+  const int vectors = layer.is_gated ? kPanelVectors / 2 : kPanelVectors;
+  const int width = layer.is_gated ? layer.out / 2 : layer.out;
+  for (int v = 0; v < vectors; v++) {
+    const int column = (panel * vectors + v) * kLanes;
+    const Floats values = layer.is_gated ? silu_times(sums[v], sums[v + vectors]) : sums[v];
+    if (column < width) store_some(out + (int64_t)token * width + column, values, width - column);
+  }
+}
+
+// sums[T] += quads of weights . quads of activations
+template <int T>
+inline __attribute__((always_inline)) void dot_bytes(const uint8_t* weights, int quads, const int8_t* const* values,
+                                                     Sums* sums) {
+  for (int k = 0; k < quads; k++) {
+    const uint8_t* at = weights + (int64_t)k * kPanelQuadBytes;
+    __builtin_prefetch(at + kPrefetchBytes);
+    __builtin_prefetch(at + kPrefetchBytes + 64);
+    Ints w[kPanelVectors];
+    for (int v = 0; v < kPanelVectors; v++) w[v] = load_ints(at + v * sizeof(Ints));
+    for (int t = 0; t < T; t++) {
+      const Ints quad = quad_at(values[t] + k * kQuad);
+      for (int v = 0; v < kPanelVectors; v++) dot8(sums[t].of[v], w[v], quad);
+    }
+  }
+}
+
+template <int T>
+void multiply8(const Linear& layer, const Tokens& tokens, int first, int panel, float* out) {
+  const int8_t* values[T];
+  Sums sums[T];
+  for (int t = 0; t < T; t++) {
+    values[t] = tokens.values + (int64_t)(first + t) * layer.padded_in;
+    const Ints start = splat_int(kTakesOffset ? -128 * tokens.sums[first + t] : 0);
+    for (int v = 0; v < kPanelVectors; v++) sums[t].of[v] = start;
+  }
+  dot_bytes<T>(layer.panels + panel * layer.panel_bytes, layer.padded_in / kQuad, values, sums);
+  for (int t = 0; t < T; t++) {
+    Floats scaled[kPanelVectors];
+    for (int v = 0; v < kPanelVectors; v++) scaled[v] = __builtin_convertvector(sums[t].of[v], Floats);
+    finish(layer, tokens, first + t, panel, scaled, out);
+  }
+}
+
+// sums[T] += quads of weights . quads of activations; each byte holds a weight of a quad and one of the next.
+template <int T>
+inline __attribute__((always_inline)) void dot_nibbles(const uint8_t* weights, int quads, const int8_t* const* values,
+                                                       Sums* sums) {
+  for (int k = 0; k < quads; k += 2) {
+    const uint8_t* at = weights + (int64_t)k / 2 * kPanelQuadBytes;
+    __builtin_prefetch(at + kPrefetchBytes);
+    __builtin_prefetch(at + kPrefetchBytes + 64);
+    Ints low[kPanelVectors], high[kPanelVectors];
+    for (int v = 0; v < kPanelVectors; v++) {
+      const Ints both = load_ints(at + v * sizeof(Ints));
+      low[v] = both & 0x0f0f0f0f;
+      high[v] = (both >> 4) & 0x0f0f0f0f;
+    }
+    for (int t = 0; t < T; t++) {
+      const Ints quad = quad_at(values[t] + k * kQuad), next = quad_at(values[t] + (k + 1) * kQuad);
+      for (int v = 0; v < kPanelVectors; v++) dot4(sums[t].of[v], low[v], quad);
+      for (int v = 0; v < kPanelVectors; v++) dot4(sums[t].of[v], high[v], next);
+    }
+  }
+}
+
+// The same with one weight in a byte, as unpack() leaves them.
+template <int T>
+inline __attribute__((always_inline)) void dot_unpacked(const uint8_t* weights, int quads,
+                                                        const int8_t* const* values, Sums* sums) {
+  for (int k = 0; k < quads; k++) {
+    Ints w[kPanelVectors];
+    for (int v = 0; v < kPanelVectors; v++) {
+      w[v] = load_ints(weights + (int64_t)k * kPanelQuadBytes + v * sizeof(Ints));
+    }
+    for (int t = 0; t < T; t++) {
+      const Ints quad = quad_at(values[t] + k * kQuad);
+      for (int v = 0; v < kPanelVectors; v++) dot4(sums[t].of[v], w[v], quad);
+    }
+  }
+}
+
+// Where `unpacked` is null the nibbles are used as they are.
+template <int T>
+void multiply4(const Linear& layer, const Tokens& tokens, int first, int panel, const uint8_t* unpacked, float* out) {
+  const int groups = layer.padded_in / layer.group, quads = layer.group / kQuad;
+  const uint8_t* at = layer.panels + panel * layer.panel_bytes;
+  Floats scaled[T][kPanelVectors] = {};
+  for (int g = 0; g < groups; g++) {
+    const int8_t* values[T];
+    Sums sums[T];
+    for (int t = 0; t < T; t++) {
+      values[t] = tokens.values + (int64_t)(first + t) * layer.padded_in + g * layer.group;
+      const Ints start = splat_int(-8 * tokens.sums[(int64_t)(first + t) * groups + g]);
+      for (int v = 0; v < kPanelVectors; v++) sums[t].of[v] = start;
+    }
+    if (unpacked == nullptr) {
+      dot_nibbles<T>(at + kScaleBytes, quads, values, sums);
+    } else {
+      dot_unpacked<T>(unpacked + (int64_t)g * quads * kPanelQuadBytes, quads, values, sums);
+    }
+    for (int v = 0; v < kPanelVectors; v++) {
+      const Floats scale = load_half(at, v);
+      for (int t = 0; t < T; t++) scaled[t][v] += __builtin_convertvector(sums[t].of[v], Floats) * scale;
+    }
+    at += kScaleBytes + quads / 2 * kPanelQuadBytes;
+  }
+  for (int t = 0; t < T; t++) finish(layer, tokens, first + t, panel, scaled[t], out);
+}
+
+// Write the nibbles of a panel as bytes, without the scales.
+void unpack(const Linear& layer, int panel, uint8_t* to) {
+  const uint8_t* from = layer.panels + panel * layer.panel_bytes;
+  for (int i = 0; i < layer.padded_in; i += layer.group) {
+    from += kScaleBytes;
+    for (int k = 0; k < layer.group; k += 2 * kQuad) {
+      for (int v = 0; v < kPanelVectors; v++) {
+        const Ints both = load_ints(from + v * sizeof(Ints));
+        const Ints low = both & 0x0f0f0f0f, high = (both >> 4) & 0x0f0f0f0f;
+        __builtin_memcpy(to + v * sizeof(Ints), &low, sizeof low);
+        __builtin_memcpy(to + kPanelQuadBytes + v * sizeof(Ints), &high, sizeof high);
+      }
+      from += kPanelQuadBytes;
+      to += 2 * kPanelQuadBytes;
+    }
+  }
+}
+
+template <int T>
+void multiply_tile(const Linear& layer, const Tokens& tokens, int first, int count, int panel,
+                   const uint8_t* unpacked, float* out) {
+  if (count < T) {
+    if constexpr (T > 1) multiply_tile<T - 1>(layer, tokens, first, count, panel, unpacked, out);
+  } else if (layer.bits == 8) {
+    multiply8<T>(layer, tokens, first, panel, out);
+  } else {
+    multiply4<T>(layer, tokens, first, panel, unpacked, out);
+  }
+}
+
+// The outputs of one panel for all tokens, in tiles of about the same size.
+// `scratch` has kPanelRows * padded_in bytes.
+void multiply(const Linear& layer, const Tokens& tokens, int panel, uint8_t* scratch, float* out) {
+  const int tiles = (tokens.count + kTileTokens - 1) / kTileTokens;
+  const bool is_unpacked = layer.bits == 4 && tiles > 1;
+  if (is_unpacked) unpack(layer, panel, scratch);
+  for (int i = 0; i < tiles; i++) {
+    const int first = (int64_t)tokens.count * i / tiles, end = (int64_t)tokens.count * (i + 1) / tiles;
+    multiply_tile<kTileTokens>(layer, tokens, first, end - first, panel, is_unpacked ? scratch : nullptr, out);
+  }
+}
+
+}  // namespace
+
+extern const LinearKernels KERNELS = {quantize, multiply};
