@@ -35,7 +35,7 @@ from inferencecloud.engine.protocol import ModelInfo
 from inferencecloud.engine.requests import Delta, Finish, FinishReason, Request
 from inferencecloud.engine.sampling import Choice
 from inferencecloud.engine.sequence import Sequence
-from inferencecloud.engine.serial import EngineClosed, ModelNotLoaded
+from inferencecloud.engine.serial import EngineClosed, GenerationFailed, ModelNotLoaded
 from inferencecloud.engine.stage import Stage
 from inferencecloud.engine.watchdog import Watchdog
 
@@ -297,7 +297,11 @@ class BatchingEngine:
             self._end(sequence, FinishReason.FAILED, problem)
 
         for sequence, choice in lane.step(fail):
-            self._take(sequence, choice, lane)
+            try:
+                self._take(sequence, choice, lane)
+            except Exception as error:  # whatever breaks in one request, the others go on
+                logger.exception("Request %s failed while it was told", sequence.request.id)
+                fail(sequence, GenerationFailed(error))
 
     def _take(self, sequence: Sequence, choice: Choice, lane: Lane) -> None:
         """Add a token to an answer; end it at the model's end, a stop string or a limit."""
@@ -337,7 +341,12 @@ class BatchingEngine:
             source = reader.sources[sequence.request.id]
             source.text, source.is_complete = sequence.said, sequence.reason is not None
             was_open = reader.is_open
-            reader.read_on()
+            try:
+                reader.read_on()
+            except Exception as error:  # what a segment does to a text may break: its request alone
+                logger.exception("Request %s could not read its source", reader.request.id)
+                self._end(reader, FinishReason.FAILED, GenerationFailed(error))
+                continue
             if not reader.is_open and was_open:
                 self._let_wait(reader)
             else:

@@ -100,6 +100,10 @@ class BlockPool:
             found.append(number)
         return found
 
+    def unused(self, numbers: Sequence[int]) -> int:
+        """Return how many of the blocks nobody uses: sharing them makes so many less free."""
+        return sum(self._blocks[number].users == 0 for number in numbers)
+
     def share(self, numbers: Sequence[int]) -> None:
         """Count one user more of each block."""
         for number in numbers:

@@ -200,6 +200,9 @@ class Lane:
                 choice = sequence.sampler.choose(logits[place], sequence.answer)
             except EngineError as problem:
                 fail(sequence, problem)
+            except Exception as error:  # whatever breaks in one request, the others go on
+                logger.exception("No token could be chosen for %s", sequence.request.id)
+                fail(sequence, GenerationFailed(error))
             else:
                 choices.append((sequence, choice))
         return choices

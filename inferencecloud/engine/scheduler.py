@@ -109,7 +109,7 @@ class Scheduler:
         reading = [sequence for sequence in self.running if sequence not in spans]
         for sequence in sorted(reading, key=lambda s: (s.is_open, s.rank)):
             room -= self._read(sequence, room, spans)
-        while room > 0 and (admitted := self._admit(spans)) is not None:
+        while room > 0 and (admitted := self._admit(room, spans)) is not None:
             room -= self._read(admitted, room, spans)
         return list(spans.values())
 
@@ -134,14 +134,14 @@ class Scheduler:
         spans[sequence] = Span(sequence, tokens)
         return tokens
 
-    def _admit(self, spans: dict[Sequence, Span]) -> Sequence | None:
+    def _admit(self, room: int, spans: dict[Sequence, Span]) -> Sequence | None:
         """Give memory to the next that waits and can begin; None when there is none."""
         held: list[Sequence] = []
         chosen = None
         while len(held) < self.limits.sequences and (sequence := self.line.pop()) is not None:
             if self._is_computed_elsewhere(sequence):
                 held.append(sequence)
-            elif self._has_place(sequence, spans):
+            elif self._has_place(sequence, room, spans):
                 chosen = sequence
                 break
             else:
@@ -158,7 +158,7 @@ class Scheduler:
     def _admit_early(self) -> Sequence | None:
         """Return the next whose prompt still grows, when memory abounds."""
         for sequence in self._early:
-            needed = sequence.pending // BLOCK_TOKENS + 2
+            needed = self._needs(sequence, len(sequence.token_ids))
             if self.pool.free - needed < self.pool.count // 4:
                 return None
             if not self._is_computed_elsewhere(sequence):
@@ -166,20 +166,29 @@ class Scheduler:
                 return sequence
         return None
 
-    def _has_place(self, sequence: Sequence, spans: dict[Sequence, Span]) -> bool:
+    def _has_place(self, sequence: Sequence, room: int, spans: dict[Sequence, Span]) -> bool:
         """Make room where the sequence goes before somebody who has it; tell whether there is enough."""
         while True:
             full = sum(not s.is_open for s in self.running) >= self.limits.sequences
-            first = min(sequence.pending, self.limits.prefill_tokens)
             # One block in reserve for everybody who writes: else the next step displaces somebody.
-            if not full and self.pool.free >= first // BLOCK_TOKENS + 1 + len(self.running):
+            needed = self._needs(sequence, room) + len(self.running)
+            if not full and self.pool.free >= needed:
                 return True
-            if not full and not self.running:
-                return self.pool.free > 0
             last = self._first_to_yield(sequence)
             if last is None:
                 return False
             self._displace(last, spans)
+
+    def _needs(self, sequence: Sequence, room: int) -> int:
+        """Return how many free blocks it takes to begin the sequence with so many tokens at most."""
+        found = self.pool.find(self._usable_keys(sequence))
+        end = min(len(sequence.token_ids), len(found) * BLOCK_TOKENS + room)
+        return -(-end // BLOCK_TOKENS) - len(found) + self.pool.unused(found)
+
+    @staticmethod
+    def _usable_keys(sequence: Sequence) -> list[Key]:
+        """Return the keys of its blocks without the last token: that is always computed for its logits."""
+        return sequence.known_keys()[: max(0, len(sequence.token_ids) - 1) // BLOCK_TOKENS]
 
     def _first_to_yield(self, sequence: Sequence) -> Sequence | None:
         """Return who makes room for the one that waits, or None when it has to wait.
@@ -204,9 +213,7 @@ class Scheduler:
 
     def _begin(self, sequence: Sequence) -> None:
         """Give the sequence what is computed of it already."""
-        keys = sequence.known_keys()
-        # The last token is always computed: its logits are wanted.
-        usable = keys[: (len(sequence.token_ids) - 1) // BLOCK_TOKENS]
+        usable = self._usable_keys(sequence)
         found = self.pool.find(usable)
         self.pool.share(found)
         sequence.blocks = found
@@ -221,7 +228,7 @@ class Scheduler:
 
     def _is_computed_elsewhere(self, sequence: Sequence) -> bool:
         """Tell whether the next block that it needs is about to be there: then waiting costs less."""
-        keys = sequence.known_keys()[: (len(sequence.token_ids) - 1) // BLOCK_TOKENS]
+        keys = self._usable_keys(sequence)
         place = len(self.pool.find(keys))
         if place == len(keys):
             return False

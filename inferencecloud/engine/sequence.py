@@ -108,6 +108,7 @@ class Sequence:
         del self.keys[same // BLOCK_TOKENS :]
         self.is_open = not complete
         if complete:
+            self.computed = min(self.computed, len(ids) - 1)  # the last one's logits are wanted
             self.times.ready_at = time.monotonic()
             self.take_up(self.request.resume)
 

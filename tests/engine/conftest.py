@@ -10,6 +10,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from inferencecloud.artifacts.manifest import write_manifest
+from inferencecloud.engine import Engine
+from inferencecloud.engine.batching import BatchingEngine
+from inferencecloud.engine.config import BatchingConfig
 from inferencecloud.engine.local import EngineConfig, TransformersEngine
 from inferencecloud.training.tokens import train_tokenizer
 
@@ -48,8 +51,23 @@ def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(tiny_artifact: Path) -> Iterator[TransformersEngine]:
+def reference(tiny_artifact: Path) -> Iterator[TransformersEngine]:
     engine = TransformersEngine(EngineConfig(threads=1, device="cpu", prefill_chunk_tokens=16))
     engine.load(tiny_artifact, key=KEY)
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def batching(tiny_artifact: Path) -> Iterator[BatchingEngine]:
+    engine = BatchingEngine(BatchingConfig(threads=1, device="cpu"))
+    engine.load(tiny_artifact, key=KEY)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session", params=["reference", "batching"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Every engine in turn: what holds of one holds of the other."""
+    made: Engine = request.getfixturevalue(request.param)
+    return made

@@ -1,4 +1,4 @@
-"""The engine on transformers: the same words as transformers, streamed, stopped, resumed."""
+"""The engines that run models: the same words as transformers, streamed, stopped, resumed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inferencecloud.engine import (
+    Engine,
     EngineClosed,
     FinishReason,
     GenerationFailed,
@@ -62,7 +63,7 @@ def _reference(
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_greedy_streaming_equals_transformers_generate(
-    engine: TransformersEngine, tiny_artifact: Path, prompt: str
+    engine: Engine, tiny_artifact: Path, prompt: str
 ) -> None:
     written = write(engine, ask("a", prompt, sampling=Sampling(max_new_tokens=40)))
     ids, text = _reference(tiny_artifact, [{"role": "user", "content": prompt}], 40)
@@ -72,7 +73,7 @@ def test_greedy_streaming_equals_transformers_generate(
 
 
 def test_system_and_user_messages_go_through_the_chat_template(
-    engine: TransformersEngine, tiny_artifact: Path
+    engine: Engine, tiny_artifact: Path
 ) -> None:
     request = Request(
         id="a",
@@ -90,12 +91,12 @@ def test_system_and_user_messages_go_through_the_chat_template(
     assert write(engine, request).token_ids == _reference(tiny_artifact, chat, 16)[0]
 
 
-def test_text_that_reads_like_a_special_token_stays_text(engine: TransformersEngine) -> None:
+def test_text_that_reads_like_a_special_token_stays_text(engine: Engine) -> None:
     plain = engine.count_tokens(KEY, "<|end|>")
     assert plain > 1
 
 
-def test_a_seed_reproduces_a_text_and_another_changes_it(engine: TransformersEngine) -> None:
+def test_a_seed_reproduces_a_text_and_another_changes_it(engine: Engine) -> None:
     def with_seed(seed: int) -> str:
         return write(
             engine, ask("a", "lamp", sampling=Sampling(temperature=1.0, top_p=0.95, seed=seed))
@@ -110,7 +111,7 @@ def test_a_seed_reproduces_a_text_and_another_changes_it(engine: TransformersEng
     cut=st.integers(0, 29), seed=st.integers(0, 5), stop=st.sampled_from([(), ("e",), ("a", "the")])
 )
 def test_a_resumed_text_is_the_uninterrupted_text(
-    engine: TransformersEngine, cut: int, seed: int, stop: tuple[str, ...]
+    engine: Engine, cut: int, seed: int, stop: tuple[str, ...]
 ) -> None:
     sampling = Sampling(
         temperature=0.9, top_p=0.9, seed=seed, max_new_tokens=30, max_chars=60, stop=stop
@@ -128,7 +129,7 @@ def test_a_resumed_text_is_the_uninterrupted_text(
     assert seen + tuple(resumed.token_ids) == ids
 
 
-def test_a_text_alone_is_gone_on_with(engine: TransformersEngine) -> None:
+def test_a_text_alone_is_gone_on_with(engine: Engine) -> None:
     resumed = write(engine, ask("a", "lamp", resume=Resume(text="Meet the lamp that")))
     assert resumed.finish
     assert resumed.finish.reason.succeeded
@@ -136,7 +137,7 @@ def test_a_text_alone_is_gone_on_with(engine: TransformersEngine) -> None:
     assert resumed.token_ids
 
 
-def test_a_step_reads_what_its_source_wrote(engine: TransformersEngine) -> None:
+def test_a_step_reads_what_its_source_wrote(engine: Engine) -> None:
     first = ask("a", "Meet the lamp")
     second = ask("b", "Shorten: ", OutputOf("a"), " (please)")
     shouted = ask("c", OutputOf("a", str.upper))
@@ -146,7 +147,7 @@ def test_a_step_reads_what_its_source_wrote(engine: TransformersEngine) -> None:
     assert written["c"].token_ids == write(engine, ask("x", text.upper())).token_ids
 
 
-def test_a_resumed_source_passes_on_its_whole_text(engine: TransformersEngine) -> None:
+def test_a_resumed_source_passes_on_its_whole_text(engine: Engine) -> None:
     whole = write(engine, ask("a", "Meet the lamp"))
     seen = tuple(whole.token_ids[:9])
     text = "".join(
@@ -162,7 +163,7 @@ def test_a_resumed_source_passes_on_its_whole_text(engine: TransformersEngine) -
 
 
 def test_cancel_stops_within_a_second_and_dependants_never_start(
-    engine: TransformersEngine,
+    engine: Engine,
 ) -> None:
     long = Sampling(max_new_tokens=240, temperature=1.0, stop=("\x00",))
     stage = engine.submit([ask("a", "lamp", sampling=long), ask("b", OutputOf("a"))])
@@ -178,7 +179,7 @@ def test_cancel_stops_within_a_second_and_dependants_never_start(
     assert not any(delta.text or delta.token_ids for delta in seen if delta.request_id == "b")
 
 
-def test_max_new_tokens_ends_with_length(engine: TransformersEngine) -> None:
+def test_max_new_tokens_ends_with_length(engine: Engine) -> None:
     written = write(engine, ask("a", "lamp", sampling=Sampling(max_new_tokens=3)))
     assert written.finish
     assert written.finish.reason is FinishReason.LENGTH
@@ -187,14 +188,14 @@ def test_max_new_tokens_ends_with_length(engine: TransformersEngine) -> None:
     assert written.finish.first_token_s is not None
 
 
-def test_max_chars_ends_with_chars(engine: TransformersEngine) -> None:
+def test_max_chars_ends_with_chars(engine: Engine) -> None:
     written = write(engine, ask("a", "lamp", sampling=Sampling(max_chars=20, max_new_tokens=200)))
     assert written.finish
     assert written.finish.reason is FinishReason.CHARS
     assert 0 < len(written.text) <= 20
 
 
-def test_a_stop_string_is_not_part_of_the_text(engine: TransformersEngine) -> None:
+def test_a_stop_string_is_not_part_of_the_text(engine: Engine) -> None:
     whole = write(engine, ask("a", "lamp", sampling=Sampling(max_new_tokens=60))).text
     stop = whole[7:9]
     sampling = Sampling(max_new_tokens=60, stop=(stop,))
@@ -204,14 +205,14 @@ def test_a_stop_string_is_not_part_of_the_text(engine: TransformersEngine) -> No
     assert written.finish.reason is FinishReason.STOP
 
 
-def test_the_context_bounds_the_answer(engine: TransformersEngine) -> None:
+def test_the_context_bounds_the_answer(engine: Engine) -> None:
     sampling = Sampling(temperature=1.0, seed=3, max_new_tokens=5000)
     written = write(engine, ask("a", "lamp " * 70, sampling=sampling))
     assert written.finish
     assert written.finish.prompt_tokens + written.finish.new_tokens <= 256
 
 
-def test_a_prompt_too_long_fails_alone_and_says_the_numbers(engine: TransformersEngine) -> None:
+def test_a_prompt_too_long_fails_alone_and_says_the_numbers(engine: Engine) -> None:
     written = collect(engine.submit([ask("long", "lamp " * 300), ask("short", "lamp")]))
     failed = written["long"].finish
     assert failed
@@ -222,22 +223,31 @@ def test_a_prompt_too_long_fails_alone_and_says_the_numbers(engine: Transformers
     assert written["short"].finish.reason.succeeded
 
 
-def test_a_model_that_breaks_fails_its_request_alone(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_that_breaks_fails_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_args: object) -> int:
         raise RuntimeError("NaN in the logits")
 
     with monkeypatch.context() as patch:
-        patch.setattr("inferencecloud.engine.local.choose_token", broken)
-        finish = write(engine, ask("a", "lamp")).finish
+        patch.setattr("inferencecloud.engine.sampling.Sampler.choose", broken)
+        sampling = Sampling(temperature=1.0, max_new_tokens=24)
+        finish = write(engine, ask("a", "lamp", sampling=sampling)).finish
     assert finish
     assert isinstance(finish.error, GenerationFailed)
     assert "NaN in the logits" in str(finish.error)
     assert write(engine, ask("b", "lamp")).finish.reason.succeeded  # type: ignore[union-attr]
 
 
-def test_many_threads_may_submit_at_once(engine: TransformersEngine) -> None:
+def test_a_change_to_a_text_that_breaks_fails_its_request_alone(engine: Engine) -> None:
+    def broken(_text: str) -> str:
+        raise ValueError("no first sentence")
+
+    written = collect(engine.submit([ask("a", "lamp"), ask("b", OutputOf("a", broken))]))
+    assert written["a"].finish.reason.succeeded  # type: ignore[union-attr]
+    assert written["b"].finish.reason is FinishReason.FAILED  # type: ignore[union-attr]
+    assert "no first sentence" in str(written["b"].finish.error)  # type: ignore[union-attr]
+
+
+def test_many_threads_may_submit_at_once(engine: Engine) -> None:
     alone = write(engine, ask("a", "lamp")).text
     texts: list[str] = []
     threads = [
@@ -251,7 +261,7 @@ def test_many_threads_may_submit_at_once(engine: TransformersEngine) -> None:
     assert texts == [alone] * 6
 
 
-def test_speed_is_measured_and_makes_an_estimate(engine: TransformersEngine) -> None:
+def test_speed_is_measured_and_makes_an_estimate(engine: Engine) -> None:
     info = engine.models()[0]
     assert info.decode_tokens_per_s > 0
     assert info.prefill_tokens_per_s > 0
@@ -260,7 +270,7 @@ def test_speed_is_measured_and_makes_an_estimate(engine: TransformersEngine) -> 
 
 
 def test_loading_again_is_free_and_another_model_needs_another_key(
-    engine: TransformersEngine, tiny_artifact: Path, tmp_path: Path
+    engine: Engine, tiny_artifact: Path, tmp_path: Path
 ) -> None:
     from inferencecloud.artifacts.manifest import write_manifest
 
