@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from inferencecloud.artifacts.manifest import verify_artifact
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.prompt import PromptEncoder
 from inferencecloud.engine.protocol import ModelInfo
-from inferencecloud.engine.requests import FinishReason, Request, Resume, Sampling
-from inferencecloud.engine.sampling import choose_token
+from inferencecloud.engine.requests import FinishReason, Request, Resume
+from inferencecloud.engine.sampling import Sampler
 from inferencecloud.engine.serial import Chunk, ModelNotLoaded, SerialEngine, Turn
 from inferencecloud.engine.text import TextStream
+from inferencecloud.engine.vocabulary import Vocabulary
 
 _WARM_UP_PROMPT_TOKENS = 128
 _WARM_UP_NEW_TOKENS = 24
@@ -84,7 +85,7 @@ class _Loaded:
     info: ModelInfo
     model: PreTrainedModel
     encoder: PromptEncoder
-    end_ids: frozenset[int]
+    vocabulary: Vocabulary
 
 
 class TransformersEngine(SerialEngine):
@@ -173,7 +174,11 @@ class TransformersEngine(SerialEngine):
             info=info,
             model=model,
             encoder=PromptEncoder(tokenizer),
-            end_ids=_end_ids(model, tokenizer),
+            vocabulary=Vocabulary(
+                tokenizer,
+                size=model.config.get_text_config().vocab_size,
+                end_ids=_end_ids(model, tokenizer),
+            ),
         )
 
     def _warm_up(self, loaded: _Loaded) -> _Loaded:
@@ -198,9 +203,7 @@ class TransformersEngine(SerialEngine):
             prefill_tokens_per_s=len(prompt) / (filled - started),
             decode_tokens_per_s=_WARM_UP_NEW_TOKENS / (ended - filled),
         )
-        return _Loaded(
-            info=measured, model=loaded.model, encoder=loaded.encoder, end_ids=loaded.end_ids
-        )
+        return replace(loaded, info=measured)
 
     def _generate(self, request: Request, turns: Sequence[Turn]) -> Iterator[Chunk]:
         loaded = self._get(request.model)
@@ -209,6 +212,7 @@ class TransformersEngine(SerialEngine):
             raise PromptTooLong(len(prompt), loaded.info.context_tokens)
         resume = request.resume or Resume()
         answer = list(resume.token_ids) or loaded.encoder.encode_text(resume.text)
+        sampler = Sampler(request.sampling, loaded.vocabulary)
         stream = TextStream(loaded.encoder.decode, request.sampling)
         stream.replay(answer, resume)
         yield Chunk(prompt_tokens=len(prompt), reason=stream.reason)
@@ -217,8 +221,8 @@ class TransformersEngine(SerialEngine):
         if len(answer) < limit:
             for _ in run.prefill([*prompt, *answer]):
                 yield Chunk()
-        ends = _Ends(token_ids=loaded.end_ids, limit_tokens=limit)
-        yield from _decode(run, stream=stream, answer=_Answer(answer, request.sampling), ends=ends)
+        ends = _Ends(token_ids=loaded.vocabulary.end_ids, limit_tokens=limit)
+        yield from _decode(run, stream=stream, answer=_Answer(answer, sampler), ends=ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +230,7 @@ class _Answer:
     """The tokens of an answer so far, and how the next is chosen."""
 
     token_ids: list[int]
-    sampling: Sampling
+    sampler: Sampler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,13 +245,19 @@ def _decode(run: _Run, *, stream: TextStream, answer: _Answer, ends: _Ends) -> I
     """Yield token after token up to the model's end, a stop string or a limit."""
     ids = answer.token_ids
     while len(ids) < ends.limit_tokens:
-        token_id = choose_token(run.logits, answer.sampling, ids)
+        choice = answer.sampler.choose(run.logits, ids)
+        token_id = choice.token_id
         if token_id in ends.token_ids:
             yield Chunk(text=stream.finish(), reason=stream.reason or FinishReason.STOP)
             return
         ids.append(token_id)
         text = stream.push(token_id)
-        yield Chunk(text=text, token_ids=(token_id,), reason=stream.reason)
+        yield Chunk(
+            text=text,
+            token_ids=(token_id,),
+            logprobs=answer.sampler.report(choice),
+            reason=stream.reason,
+        )
         if len(ids) < ends.limit_tokens:
             run.step(token_id)
     yield Chunk(text=stream.finish(), reason=stream.reason or FinishReason.LENGTH)

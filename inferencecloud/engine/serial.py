@@ -19,7 +19,14 @@ from typing import TypeVar
 
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.graph import check_stage
-from inferencecloud.engine.requests import Delta, Finish, FinishReason, OutputOf, Request
+from inferencecloud.engine.requests import (
+    Delta,
+    Finish,
+    FinishReason,
+    OutputOf,
+    Request,
+    TokenLogprob,
+)
 from inferencecloud.engine.stage import Stage
 
 logger = logging.getLogger(__name__)
@@ -54,6 +61,7 @@ class Chunk:
 
     text: str = ""
     token_ids: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
     prompt_tokens: int = 0  # told once, in the first chunk
     reason: FinishReason | None = None
 
@@ -231,7 +239,12 @@ class SerialEngine(ABC):
                 job.text += chunk.text
                 if chunk.text or chunk.token_ids:
                     job.stage.put(
-                        Delta(request_id=job.request.id, text=chunk.text, token_ids=chunk.token_ids)
+                        Delta(
+                            request_id=job.request.id,
+                            text=chunk.text,
+                            token_ids=chunk.token_ids,
+                            logprobs=chunk.logprobs,
+                        )
                     )
                 if chunk.reason is not None:
                     return chunk.reason
