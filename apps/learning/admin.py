@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from apps.catalog.admin import ReadOnly
-from apps.learning.models import Consent, EditRecord, Feedback, PromptWriter, RecordEditor
+from apps.learning.models import Consent, EditRecord, Feedback, Package, PromptWriter, RecordEditor
 
 
 @admin.register(Feedback)
@@ -40,3 +40,11 @@ class ConsentAdmin(ReadOnly):
     """What may not be learned from."""
 
     list_display = ["subject_kind", "subject_id", "organization", "denied_by", "denied_at"]
+
+
+@admin.register(Package)
+class PackageAdmin(ReadOnly):
+    """Files to train on, without the way to them."""
+
+    list_display = ["organization", "status", "done", "total", "requested_by", "created_at"]
+    exclude = ["file"]

@@ -7,7 +7,7 @@ the same prompt may be learned from, for that record knows whose words the promp
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,7 @@ class Evidence:
     organization: Organization
     left_out: Counter[str] = field(default_factory=Counter)
     until: datetime | None = None  # of the newest fact that was looked at
+    tell: Callable[[int, int], None] = lambda _done, _total: None  # how many outputs, of how many
 
     def __post_init__(self) -> None:
         self._groups = rules.groups_of(_links(self.organization))
@@ -60,7 +61,9 @@ class Evidence:
         """Yield what the outputs teach, each example once."""
         ids = list(outputs.order_by("created_at", "pk").values_list("pk", flat=True))
         for start in range(0, len(ids), CHUNK):
+            self.tell(start, len(ids))
             yield from self._chunk(ids[start : start + CHUNK])
+        self.tell(len(ids), len(ids))
 
     def _chunk(self, ids: list[uuid.UUID]) -> Iterator[Line]:
         outputs = list(_loaded(ids))

@@ -14,6 +14,7 @@ import hashlib
 import json
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -79,7 +80,11 @@ class _Files:
 
 
 def pack(
-    organization: Organization, outputs: QuerySet[Output], *, asked: dict[str, str]
+    organization: Organization,
+    outputs: QuerySet[Output],
+    *,
+    asked: dict[str, str],
+    tell: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Package:
     """Return the zip of what the outputs teach; whoever gets it closes its file.
 
@@ -87,8 +92,9 @@ def pack(
         organization: whose outputs they are.
         outputs: which ones.
         asked: the filter by which they were found, for the manifest.
+        tell: is told now and then how many outputs were looked at, and of how many; may raise to end it.
     """
-    evidence = Evidence(organization)
+    evidence = Evidence(organization, tell=tell)
     with TemporaryDirectory() as folder:
         files = _Files(folder=Path(folder))
         for line in evidence.lines(outputs):

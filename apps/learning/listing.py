@@ -5,9 +5,10 @@ COUNT_LIMIT, so that a page stays quick beside a hundred thousand outputs.
 """
 
 import uuid
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet, Sum
 
@@ -48,6 +49,19 @@ class Wanted:
         """Return what was asked for, for the audit log and the manifest."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: str(value) for name, value in named.items() if value not in ("", None)}
+
+    @classmethod
+    def from_json(cls, asked: dict[str, str]) -> "Wanted":
+        """Return what `as_json` was made of."""
+        readers: dict[str, Callable[[str], Any]] = {
+            "division": uuid.UUID,
+            "workspace": uuid.UUID,
+            "kept_from": int,
+            "kept_until": int,
+            "since": date.fromisoformat,
+            "until": date.fromisoformat,
+        }
+        return cls(**{name: readers.get(name, str)(value) for name, value in asked.items()})
 
     def records(self) -> Q:
         """Return the conditions on the edit record."""

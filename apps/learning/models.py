@@ -3,6 +3,8 @@
 Knows outputs (apps.inference) and organizations; of notebooks only ids and names, as the facts were then.
 """
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -218,3 +220,62 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"no learning from {self.subject_kind} {self.subject_id}"
+
+
+class PackageQuerySet(models.QuerySet["Package"]):
+    """Filters on packages."""
+
+    def open(self) -> Self:
+        """Keep those that are being packed or can still be fetched."""
+        return self.filter(expires_at__gt=timezone.now())
+
+
+class Package(models.Model):
+    """Examples to train on that were too many for an answer: packed by a worker, fetched within a day."""
+
+    class Status(models.TextChoices):
+        """Where it stands."""
+
+        WAITING = "waiting", _("Being packed")
+        READY = "ready", _("Ready")
+        FAILED = "failed", _("Failed")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="packages")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    asked = models.JSONField(default=dict)  # the filter
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
+    done = models.PositiveIntegerField(default=0)  # outputs that were looked at
+    total = models.PositiveIntegerField(default=0)  # outputs that fit; 0 before they were counted
+    rows = models.JSONField(default=dict)  # examples by file
+    file = models.FileField(upload_to="learning/", max_length=200, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    moved_at = models.DateTimeField(default=timezone.now)  # when it last got further
+    expires_at = models.DateTimeField(db_index=True)
+
+    objects = PackageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["waiting", "ready", "failed"]), name="package_status_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"examples of {self.organization_id}"
+
+    @property
+    def percent(self) -> int:
+        """Return how much of it is done."""
+        return min(100, round(100 * self.done / self.total)) if self.total else 0
+
+    @property
+    def examples(self) -> int:
+        """Return how many examples are in it."""
+        return sum(self.rows.values())

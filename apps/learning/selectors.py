@@ -13,8 +13,10 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from apps.accounts.models import User
+from apps.core.errors import NotVisible
 from apps.inference.models import Output
-from apps.learning.models import Consent, EditRecord, Feedback, PromptWriter, RecordEditor
+from apps.learning.models import Consent, EditRecord, Feedback, Package, PromptWriter, RecordEditor
+from apps.organizations.models import Organization
 
 BATCH = 500  # ids in one query
 
@@ -28,6 +30,15 @@ class Refusal(StrEnum):
     PERSON = "person"  # somebody whose words it has does not want it
     NOTEBOOK = "notebook"  # those who manage its notebook do not
     UPSTREAM = "upstream"  # those of a notebook from which its output was made do not
+
+
+def package_of(organization: Organization, pk: UUID) -> Package:
+    """Return a package of the organization that can be fetched; NotVisible otherwise."""
+    ready = Package.objects.open().filter(organization=organization, status=Package.Status.READY)
+    found = ready.filter(pk=pk).first()
+    if found is None:
+        raise NotVisible
+    return found
 
 
 def learnable(records: Iterable[EditRecord]) -> list[EditRecord]:

@@ -6,18 +6,26 @@ from typing import IO
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import render
+from django.core.files.storage import default_storage
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.core.errors import NotVisible
 from apps.inference.models import Output
-from apps.learning import listing, showing
+from apps.learning import listing, selectors, showing
 from apps.learning.export import READ_BYTES
 from apps.learning.forms import LearningFilterForm
 from apps.learning.listing import Wanted
+from apps.learning.models import Package
 from apps.learning.services import downloads
 from apps.learning.sight import Sight, sight_of
 from apps.organizations.views.entrance import enter, person
@@ -75,10 +83,15 @@ def output(request: HttpRequest, slug: str, output: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def download(request: HttpRequest, slug: str) -> StreamingHttpResponse:
-    """Send what fits the filter and may be learned from, as a zip of JSON lines."""
+def download(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """Send what fits the filter and may be learned from; have a worker pack what is too much for that."""
     sight = _enter(request, slug, DOWNLOAD)
     wanted = LearningFilterForm(request.POST, sight=sight).wanted
+    if downloads.is_large(sight=sight, wanted=wanted):
+        downloads.request_package(
+            organization=sight.organization, by=person(request), wanted=wanted
+        )
+        return redirect("learning:packages", slug)
     packed = downloads.download(sight=sight, by=person(request), wanted=wanted)
     return StreamingHttpResponse(
         _pieces(packed.file),
@@ -89,6 +102,34 @@ def download(request: HttpRequest, slug: str) -> StreamingHttpResponse:
             "ETag": f'"{packed.sha256}"',
         },
     )
+
+
+@login_required
+@require_GET
+def packages(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show what is being packed and what can be fetched; htmx asks for the list alone, meanwhile."""
+    organization = _enter(request, slug, DOWNLOAD).organization
+    shown = list(
+        Package.objects.open().filter(organization=organization).select_related("requested_by")
+    )
+    context = {
+        "organization": organization,
+        "packages": shown,
+        "is_busy": any(one.status == Package.Status.WAITING for one in shown),
+    }
+    fragment = "#packages" if request.htmx else ""  # type: ignore[attr-defined]
+    return render(request, f"learning/packages.html{fragment}", context)
+
+
+@login_required
+@require_GET
+def package(request: HttpRequest, slug: str, package: uuid.UUID) -> FileResponse:
+    """Send a file that was packed."""
+    organization = _enter(request, slug, DOWNLOAD).organization
+    found = selectors.package_of(organization, package)
+    downloads.note_fetch(package=found, by=person(request))
+    stored = default_storage.open(str(found.file.name), "rb")
+    return FileResponse(stored, as_attachment=True, filename=f"{slug}-learning.zip")
 
 
 async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:

@@ -1,7 +1,7 @@
 """Write the whole instance into one file: rows of one moment, files, and a hash of each.
 
 A ZIP that any tool opens. Left out: sessions, so that nobody who was signed out is signed in again by a
-restore; exports, which can be made anew; models on disk, which are copied like any large file.
+restore; exports and packages, which can be made anew; models on disk, which are copied like any large file.
 """
 
 import hashlib
@@ -25,7 +25,12 @@ from apps.operations.models import Backup
 from apps.operations.moment import one_moment
 
 FORMAT = 1
-LEFT_OUT = {"sessions.session", "usersessions.usersession", "operations.export"}
+LEFT_OUT = {
+    "sessions.session",
+    "usersessions.usersession",
+    "operations.export",
+    "learning.package",
+}
 PIECE = 1024 * 1024
 
 

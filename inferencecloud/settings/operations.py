@@ -14,6 +14,10 @@ OPERATIONS_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "apps.operations.tasks.look_after_exports",
         "schedule": 3600.0,
     },
+    "learning.look_after_packages": {
+        "task": "apps.learning.tasks.look_after_packages",
+        "schedule": 300.0,
+    },
     "operations.apply_retention": {
         "task": "apps.operations.tasks.apply_retention",
         "schedule": 24 * 3600.0,

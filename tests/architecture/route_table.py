@@ -120,6 +120,8 @@ ROWS = [
     get("learning:list", STEWARDS | {"lead"}),
     get("learning:output", STEWARDS | {"lead"}),
     post("learning:download", STEWARDS),
+    get("learning:packages", STEWARDS),
+    get("learning:package", STEWARDS),
     # Notebooks of the organization
     get("notebooks:list", MEMBERS),
     get("notebooks:trash", MEMBERS),

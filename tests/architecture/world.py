@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.inference.models import Output, Quota
+from apps.learning.models import Package
 from apps.notebooks.models import Image, Notebook, ShareGrant
 from apps.notebooks.services import leaving
 from apps.notebooks.services.sharing import create_link, link_token
@@ -96,6 +97,7 @@ def _names(company: factories.Company, notebook: Notebook, *, colleague: User) -
         "link_token": link_token(link),
         "output": str(_output(company).pk),
         "export": str(_export(company).pk),
+        "package": str(_package(company).pk),
         "run": str(ran(notebook).pk),
         "quota": str(_quota(company).pk),
         "nothing": str(uuid.uuid4()),
@@ -128,6 +130,13 @@ def _export(company: factories.Company) -> Export:
     export.expires_at = timezone.now() + timedelta(days=1)
     export.file.save("all.zip", ContentFile(b"all"))
     return export
+
+
+def _package(company: factories.Company) -> Package:
+    packed = Package(organization=company.organization, status=Package.Status.READY)
+    packed.expires_at = timezone.now() + timedelta(days=1)
+    packed.file.save("packed.zip", ContentFile(b"all"))
+    return packed
 
 
 def client_of(user: User | None) -> Client:

@@ -1,15 +1,18 @@
 """Say that nothing is learned from a notebook, or from what a person writes; and take that back.
 
-It holds at once, for records made before as for those to come (`selectors.learnable` asks it each time).
+It holds at once, for records made before as for those to come (`selectors.learnable` asks it each time). What
+was packed goes.
 """
 
 from uuid import UUID
 
 from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.learning.models import Consent
+from apps.learning.models import Consent, EditRecord, Feedback
+from apps.learning.services import downloads
 from apps.organizations import audit
 from apps.organizations.models import Organization
 
@@ -20,6 +23,9 @@ Subject = Consent.Subject
 def switch_person(*, user: User, learn: bool) -> None:
     """Let what the person writes be learned from, or not: in every organization."""
     if _switch(Subject.USER, user.pk, None, by=user, learn=learn):
+        if not learn:
+            for organization in _written_in(user):
+                downloads.withdraw(organization)
         verb = f"profile.learning_{_word(learn)}"
         audit.record(verb=verb, actor=user, organization=None, target=user)
 
@@ -38,8 +44,20 @@ def switch_notebook(
         about: the notebook itself, for the audit log.
     """
     if _switch(Subject.NOTEBOOK, notebook_id, organization, by=by, learn=learn):
+        if not learn:
+            downloads.withdraw(organization)
         verb = f"notebook.learning_{_word(learn)}"
         audit.record(verb=verb, actor=by, organization=organization, target=about)
+
+
+def _written_in(user: User) -> set[UUID]:
+    """Return the organizations whose packages may hold words, or follow the opinion, of the person."""
+    records = EditRecord.objects.filter(Q(editors__user=user) | Q(prompt_writers__user=user))
+    said = Feedback.objects.filter(user=user)
+    return {
+        *records.values_list("organization", flat=True),
+        *said.values_list("organization", flat=True),
+    }
 
 
 def _switch(

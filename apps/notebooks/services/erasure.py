@@ -23,6 +23,7 @@ from apps.inference import erasure as inference
 from apps.inference.models import Output
 from apps.inference.specs import Subject, normal
 from apps.learning.models import EditRecord
+from apps.learning.services import downloads
 from apps.learning.services import erasure as learning
 from apps.notebooks import authors, document, history, mirrors, projection, redaction
 from apps.notebooks.chain.prompts import CLOSING
@@ -122,6 +123,7 @@ def forget_output(*, output: Output, by: User | None) -> Erased:
     releases = 0
     if notebook is not None:
         releases = _take_out(notebook, output, lines)
+    downloads.withdraw(output.organization_id)
     inference.forget_outputs([output.pk])
     mention = str(output.pk)
     prompts, made = inference.forget_reads(
@@ -174,6 +176,7 @@ def _unless_read(output_id: str, lines: list[str]) -> inference.Stands:
 def forget_record(*, record: EditRecord, by: User | None) -> None:
     """Forget what stood in a cell when it settled."""
     learning.forget_record(record)
+    downloads.withdraw(record.organization_id)
     audit.record(
         verb="record.erased",
         actor=by,
@@ -185,6 +188,7 @@ def forget_record(*, record: EditRecord, by: User | None) -> None:
 
 def forget_everything(notebook: Notebook) -> Erased:
     """Forget what lies beside a notebook that is about to be deleted; its own rows go with it."""
+    downloads.withdraw(notebook.organization_id)
     Document.objects.select_for_update().get(pk=notebook.pk)
     nothing = _Standing(notebook=str(notebook.pk))
     erased = _forget_beside(notebook, nothing, cells={})
@@ -205,6 +209,7 @@ def forget_untaken(organization: Organization, *, before: datetime, limit: int) 
         _bury_cell_output(row)
     inference.forget_outputs([row.output_id for row in rows])
     if rows:
+        downloads.withdraw(organization)
         scrubbing.after_commit()
     return len(rows)
 
@@ -351,6 +356,7 @@ def _replace(head: Document, state: bytes) -> None:
 
 
 def _tell(notebook: Notebook, verb: str, *, by: User | None, data: dict[str, Any]) -> None:
+    downloads.withdraw(notebook.organization_id)
     audit.record(
         verb=verb, actor=by, organization=notebook.organization, target=notebook, data=data
     )
