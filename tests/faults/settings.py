@@ -18,6 +18,7 @@ INFERENCE_TEMPO = {
     "checkpoint_s": 0.02,
     "flush_s": 0.02,
     "wake_again_s": 0.2,
+    "attempts": 100,  # a busy machine may be silent for longer than this lease, which looks like a death
 }
 INFERENCE_RUNS_PER_ORGANIZATION = 1000
 INFERENCE_FAULTPOINT = Armed(DATA_DIR / "armed")
