@@ -238,12 +238,10 @@ class BatchingEngine:
         return lane.info
 
     def _put_out(self, key: str) -> None:
-        lane = self._lanes[key]
-        self._lanes = {k: other for k, other in self._lanes.items() if k != key}
-        for sequence in list(lane.live):
-            self._end(
-                sequence, FinishReason.FAILED, ModelNotLoaded(key, list(self._lanes)), lane=lane
-            )
+        others = [other for other in self._lanes if other != key]
+        for sequence in sorted(self._lanes[key].live, key=lambda each: each.number):
+            self._end(sequence, FinishReason.FAILED, ModelNotLoaded(key, others))
+        self._lanes = {other: self._lanes[other] for other in others}
 
     def _accept(
         self, stage: Stage, made: dict[str, Sequence], refused: dict[str, EngineError]
@@ -353,18 +351,13 @@ class BatchingEngine:
                 self._lanes[reader.request.model].scheduler.add(reader)
 
     def _end(
-        self,
-        sequence: Sequence,
-        reason: FinishReason,
-        problem: EngineError | None = None,
-        *,
-        lane: Lane | None = None,
+        self, sequence: Sequence, reason: FinishReason, problem: EngineError | None = None
     ) -> None:
         """Close one sequence; those that read it go on, or end with it."""
         if sequence.reason is not None:
             return
         sequence.reason = reason
-        lane = lane or self._lanes[sequence.request.model]
+        lane = self._lanes[sequence.request.model]
         lane.live.discard(sequence)
         lane.scheduler.remove(sequence)
         lane.runner.forget(sequence)

@@ -11,6 +11,7 @@ import torch
 from inferencecloud.artifacts.manifest import Manifest
 from inferencecloud.engine.blocks import BLOCK_TOKENS, BlockPool
 from inferencecloud.engine.decoder import Decoder
+from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.lane import Lane
 from inferencecloud.engine.loading import OpenedModel, open_model
 from inferencecloud.engine.local import EngineConfig, InvalidConfig
@@ -22,6 +23,15 @@ from inferencecloud.engine.scheduler import Limits, Scheduler
 logger = logging.getLogger(__name__)
 
 _MIB = 1024 * 1024
+
+
+class KvMemoryTooSmall(EngineError, ValueError):
+    """One text as long as the model's context would not fit."""
+
+    def __init__(self, wanted_bytes: int, got_bytes: int) -> None:
+        super().__init__(
+            f"kv_bytes must be at least {wanted_bytes} for one text of this model, got {got_bytes}."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +76,9 @@ def _runner(opened: OpenedModel, info: ModelInfo, config: BatchingConfig) -> tup
         logger.warning("%s runs through plain transformers, slowly: %s", info.name, unknown)
         return CacheRunner(opened.model), most
     blocks = min(most, config.kv_bytes // block_bytes(decoder))
+    one_context = -(-info.context_tokens // BLOCK_TOKENS)
+    if blocks < one_context:
+        raise KvMemoryTooSmall(one_context * block_bytes(decoder), config.kv_bytes)
     return PagedRunner(decoder, blocks=blocks), blocks
 
 
