@@ -1,0 +1,1 @@
+"""Serve the models of an engine to others, in the language of OpenAI's interface."""
