@@ -1,4 +1,4 @@
-"""Bring a checkout to where it can run: Python packages, node, browser packages, built browser files.
+"""Bring a checkout to where it can run: Python packages, kernels, node, browser packages, built files.
 
 Only Python 3.11 and its standard library are needed to start this. Each step keeps a stamp with the hash of
 what it was made from, written last: a step that is up to date costs milliseconds, and one that was
@@ -51,6 +51,7 @@ def main() -> None:
         packages("runtime", requirements())
         if dev:
             packages("dev", requirements("dev"))
+        kernels()
         environ = node_environment()
         browser_packages(environ)
         browser_files(environ)
@@ -116,6 +117,30 @@ def _name(requirement: str) -> str:
     for sign in "[<>=!~; ":
         requirement = requirement.split(sign, maxsplit=1)[0]
     return requirement
+
+
+def kernels() -> None:
+    """Compile what computes models; without a compiler torch does it alone, slower."""
+    builder = ROOT / "inferencecloud" / "engine" / "kernels" / "build.py"
+    stamp = BUILD / "kernels" / ".prepared"
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    sources = [path for path in builder.parent.iterdir() if path.suffix in {".cpp", ".h"}]
+    print_of = fingerprint([CONSTRAINTS, builder, *sources], compiler or "none")
+    if is_current(stamp, print_of) and (not compiler or any(stamp.parent.glob("*.so"))):
+        return
+    stamp.parent.mkdir(exist_ok=True)
+    if compiler is None:
+        say(
+            "There is no C++ compiler (g++): models will be computed by torch alone, which is slower."
+        )
+    else:
+        with announced("Compiling what computes models"):
+            done = subprocess.run(
+                [str(PYTHON), str(builder)], capture_output=True, text=True, check=False
+            )
+        if done.returncode != 0:
+            say(f"{done.stderr[-2000:]}\nModels will be computed by torch alone, which is slower.")
+    stamp.write_text(print_of)
 
 
 def node_environment() -> dict[str, str]:
@@ -212,6 +237,11 @@ def run(command: list[str], environ: dict[str, str] | None = None) -> None:
 def _works(python: Path, code: str) -> bool:
     done = subprocess.run([str(python), "-c", code], capture_output=True, check=False)
     return done.returncode == 0
+
+
+def say(what: str) -> None:
+    """Write a line to the terminal."""
+    sys.stdout.write(f"{what}\n")
 
 
 class announced:  # noqa: N801  (reads as a statement: with announced("…"))

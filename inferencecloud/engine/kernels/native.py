@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from inferencecloud.engine.errors import EngineError
-from inferencecloud.engine.kernels.build import FOLDER, library
+from inferencecloud.engine.kernels import build
 
 TORCH = "torch"  # the path that is always there
 
@@ -82,7 +82,7 @@ def use_path(name: str) -> None:
 
 @cache
 def _load() -> Availability:
-    path = library()
+    path = build.library()
     if not path.is_file():
         return _fall_back(_missing(path))
     try:
@@ -94,7 +94,7 @@ def _load() -> Availability:
 
 
 def _missing(path: Path) -> str:
-    others = sorted(each.name for each in FOLDER.glob("kernels-*.so"))
+    others = sorted(each.name for each in build.FOLDER.glob("kernels-*.so"))
     if others:
         return f"{', '.join(others)} was made for other sources, or another torch than {torch.__version__}"
     return f"there is no {path.name}, which set-up makes where there is a C++ compiler"
