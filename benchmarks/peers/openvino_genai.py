@@ -43,6 +43,7 @@ class OpenVino:
         """Hand a job over."""
         config = openvino_genai.GenerationConfig()
         config.max_new_tokens = new_tokens
+        config.set_eos_token_id(2)  # it must have one; the next line makes nothing of it
         config.ignore_eos = True
         config.do_sample = False
         self._count += 1

@@ -1,9 +1,12 @@
-"""transformers' `generate`, one job after the other: what a queue of tasks does."""
+"""transformers' `generate`, one job after the other: what a queue of tasks does.
+
+With the word `together` all jobs that wait are one padded batch; they have equally many tokens.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections import deque
 from importlib.metadata import version
 
 import torch
@@ -17,17 +20,21 @@ from benchmarks.peers.places import model as place
 class _Watch(BaseStreamer):
     """Notes when each token comes; the first call brings the prompt."""
 
-    def __init__(self, job_id: str) -> None:
-        self._job_id = job_id
+    def __init__(self, job_ids: list[str]) -> None:
+        self._job_ids = job_ids
         self._is_prompt = True
         self.tokens: list[work.Token] = []
 
     def put(self, value: torch.Tensor) -> None:
-        """Take one token."""
+        """Take one token of each: (B,)."""
         if self._is_prompt:
             self._is_prompt = False
             return
-        self.tokens.append(work.Token(self._job_id, int(value[0]), time.perf_counter()))
+        at = time.perf_counter()
+        self.tokens += [
+            work.Token(job_id, token, at)
+            for job_id, token in zip(self._job_ids, value.tolist(), strict=True)
+        ]
 
     def end(self) -> None:
         """Do nothing: the last token was there."""
@@ -36,8 +43,9 @@ class _Watch(BaseStreamer):
 class SerialTransformers:
     """Writes in the order in which jobs came."""
 
-    def __init__(self) -> None:
-        self._line: deque[tuple[str, list[int], int]] = deque()
+    def __init__(self, *, together: bool) -> None:
+        self._together = together
+        self._line: list[tuple[str, list[int], int]] = []
 
     def open(self, model: str, precision: str) -> dict[str, str]:
         """Load the model in fp32."""
@@ -54,10 +62,12 @@ class SerialTransformers:
 
     @torch.inference_mode()
     def step(self) -> list[work.Token]:
-        """Write a whole answer."""
-        job_id, prompt, new_tokens = self._line.popleft()
-        watch = _Watch(job_id)
-        ids = torch.tensor([prompt])
+        """Write whole answers."""
+        count = len(self._line) if self._together else 1
+        jobs, self._line = self._line[:count], self._line[count:]
+        watch = _Watch([job_id for job_id, _, _ in jobs])
+        ids = torch.tensor([prompt for _, prompt, _ in jobs])  # (B, T)
+        new_tokens = jobs[0][2]
         self._model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
@@ -78,4 +88,4 @@ class SerialTransformers:
 
 
 if __name__ == "__main__":
-    work.serve(SerialTransformers())
+    work.serve(SerialTransformers(together="together" in sys.argv[1:]))
