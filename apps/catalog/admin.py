@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.catalog.models import Deployment, ModelFamily, ModelVersion, Variant
+from apps.catalog.models import Deployment, ModelFamily, ModelVersion, RemoteEndpoint, Variant
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -43,6 +43,14 @@ class VariantAdmin(ReadOnly):
     """Variants and their measured speed."""
 
     list_display = ["version", "name", "path", "decode_tokens_per_s", "measured_at"]
+
+
+@admin.register(RemoteEndpoint)
+class RemoteEndpointAdmin(ReadOnly):
+    """Servers of others; their keys are never shown."""
+
+    list_display = ["model_name", "base_url", "variant", "extended", "created_at"]
+    fields = ["variant", "base_url", "model_name", "extended", "created_at"]
 
 
 @admin.register(Deployment)

@@ -72,6 +72,7 @@ class Variant(models.Model):
 
         SHIPPED = "shipped", _("With the source")
         DATA = "data", _("Under DATA_DIR")
+        REMOTE = "remote", _("At another server")  # there is no folder; its endpoint says where
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="variants")
@@ -90,7 +91,7 @@ class Variant(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(root__in=["shipped", "data"]), name="variant_root_known"
+                condition=Q(root__in=["shipped", "data", "remote"]), name="variant_root_known"
             ),
             models.UniqueConstraint(fields=["version", "digest"], name="variant_digest_once"),
         ]
@@ -103,6 +104,26 @@ class Variant(models.Model):
         """Return where the artifact lies on this machine."""
         base = settings.BASE_DIR if self.root == self.Root.SHIPPED else settings.DATA_DIR
         return Path(base) / self.path
+
+
+class RemoteEndpoint(models.Model):
+    """Where another server serves a variant: any that speaks OpenAI's language (vLLM and others)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    variant = models.OneToOneField(Variant, models.CASCADE, related_name="endpoint")
+    base_url = models.CharField(max_length=300)  # up to and with /v1
+    model_name = models.CharField(max_length=200)  # as the server calls it
+    key_sealed = models.BinaryField(blank=True, editable=False)  # see sealing.py; empty: none
+    extended = models.BooleanField(default=False)  # knows vLLM's further parameters
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["base_url", "model_name"], name="endpoint_model_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_name} at {self.base_url}"
 
 
 class Deployment(models.Model):

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db.models import F, Q
 
-from apps.catalog.models import WRITER, Deployment, Variant
+from apps.catalog import sealing
+from apps.catalog.models import WRITER, Deployment, RemoteEndpoint, Variant
 from apps.organizations.models import Organization
+from inferencecloud.engine.endpoint import Endpoint
 
 CHARACTERS_PER_TOKEN = 4.0  # good enough for "about 4 s"; the engine counts exactly
 
@@ -27,6 +30,14 @@ def deployment_for(organization: Organization, alias: str = WRITER) -> Deploymen
     return usable.order_by(F("organization").asc(nulls_last=True)).first()
 
 
+def shared_deployment(alias: str) -> Deployment | None:
+    """Return what serves the alias for the whole instance; None without."""
+    live = Deployment.objects.select_related("variant__version").filter(
+        alias=alias, retired_at__isnull=True, organization__isnull=True
+    )
+    return live.first()
+
+
 def model_version_for(organization: Organization, alias: str = WRITER) -> str:
     """Return the id that enters the input hash; empty while nothing serves the alias."""
     deployment = deployment_for(organization, alias)
@@ -42,6 +53,23 @@ def deployments_of(organization: Organization) -> list[Deployment]:
     own = usable.filter(organization=organization)
     by_alias = {one.alias: one for one in [*shared, *own]}
     return sorted(by_alias.values(), key=lambda one: one.label)
+
+
+def endpoint_of(variant: Variant) -> Endpoint:
+    """Return where the variant is served, its key readable.
+
+    Raises:
+        AddressRefused: Its address is none.
+        SealBroken: Its key cannot be read.
+    """
+    row = RemoteEndpoint.objects.get(variant=variant)
+    return Endpoint(
+        base_url=row.base_url,
+        model=row.model_name,
+        api_key=sealing.unseal(bytes(row.key_sealed)),
+        extended=row.extended,
+        allow_private=settings.REMOTE_MODELS_PRIVATE,
+    )
 
 
 def pools() -> list[str]:

@@ -7,14 +7,17 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.text import slugify
 
 from apps.accounts.models import User
+from apps.catalog import sealing, selectors
 from apps.catalog.models import (
     DEFAULT_POOL,
     WRITER,
     Deployment,
     ModelFamily,
     ModelVersion,
+    RemoteEndpoint,
     Variant,
 )
 from apps.core.errors import DomainError
@@ -22,6 +25,7 @@ from apps.organizations import audit
 from apps.organizations.models import Organization
 from inferencecloud.artifacts.errors import ArtifactError
 from inferencecloud.artifacts.manifest import MANIFEST_NAME, Manifest, read_artifact
+from inferencecloud.engine.endpoint import Endpoint
 
 STARTER = "models/starter"  # under BASE_DIR
 
@@ -59,20 +63,13 @@ def ensure_starter() -> Deployment | None:
     if not (settings.BASE_DIR / STARTER / MANIFEST_NAME).is_file():
         return None
     found = find_artifact(STARTER, root=Variant.Root.SHIPPED)
-    current = _shared(WRITER)
+    current = selectors.shared_deployment(WRITER)
     if current is not None and current.variant.digest == found.manifest.digest:
         return current
     if current is not None and current.variant.root != Variant.Root.SHIPPED:
         return current
     variant = register(found=found, family="starter", name=found.manifest.name)
     return deploy(variant=variant, alias=WRITER, label="Writer")
-
-
-def _shared(alias: str) -> Deployment | None:
-    live = Deployment.objects.select_related("variant__version").filter(
-        alias=alias, retired_at__isnull=True, organization__isnull=True
-    )
-    return live.first()
 
 
 @transaction.atomic
@@ -103,6 +100,41 @@ def register(
         size_bytes=sum(file.size_bytes for file in found.manifest.files.values()),
         context_tokens=found.manifest.context_tokens,
     )
+
+
+@transaction.atomic
+def register_remote(*, endpoint: Endpoint, by: User | None = None) -> Variant:
+    """Return the variant that a server serves, added unless it is known; its key is the one given now."""
+    digest = endpoint.digest
+    slug = slugify(endpoint.model)[:51] + "-" + digest[:8]
+    line, _new = ModelFamily.objects.get_or_create(
+        organization=None, slug=slug, defaults={"name": endpoint.model[:80]}
+    )
+    version, _new = ModelVersion.objects.get_or_create(
+        family=line, digest=digest, defaults={"number": 1}
+    )
+    variant, _new = Variant.objects.get_or_create(
+        version=version,
+        digest=digest,
+        defaults={"name": "remote", "root": Variant.Root.REMOTE, "path": ""},
+    )
+    RemoteEndpoint.objects.update_or_create(
+        variant=variant,
+        defaults={
+            "base_url": endpoint.base_url,
+            "model_name": endpoint.model,
+            "key_sealed": sealing.seal(endpoint.api_key),
+            "extended": endpoint.extended,
+        },
+    )
+    audit.record(
+        verb="model.remote_registered",
+        actor=by,
+        organization=None,
+        target=variant,
+        data={"server": endpoint.host, "model": endpoint.model, "has_key": bool(endpoint.api_key)},
+    )
+    return variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +175,10 @@ def deploy(
 def record_speed(
     *, variant: Variant, context_tokens: int, decode_per_s: float, prefill_per_s: float
 ) -> None:
-    """Keep what the warm-up measured on this machine."""
+    """Keep what the warm-up measured on this machine; nothing is measured of another server."""
+    if variant.root == Variant.Root.REMOTE:
+        Variant.objects.filter(pk=variant.pk).update(context_tokens=context_tokens)
+        return
     Variant.objects.filter(pk=variant.pk).update(
         context_tokens=context_tokens,
         decode_tokens_per_s=decode_per_s,

@@ -246,7 +246,7 @@ def _submit(
                 prompts.request(one, models[one.step.deployment_id].key, around)
                 for one in writings.values()
             ]
-            return host.engine().submit(requests), writings
+            return host.submit(requests), writings
         except EngineError as problem:
             wrong = problem
     transitions.fail(step=steps[0], failure=as_failure(wrong), now=timezone.now())

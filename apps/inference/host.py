@@ -1,18 +1,34 @@
-"""The engine of this process: one for all threads, begun when the first step needs it.
+"""The engines of this process: one for all threads, made when a step first needs it, one for other servers.
 
 `settings.INFERENCE_ENGINE` is the dotted path of a function that makes it. Tests and benchmarks take
 `apps.inference.host.scripted_engine`, whose texts cost nothing.
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from apps.catalog.models import Deployment
-from inferencecloud.engine import Engine, ModelInfo, Script, ScriptedEngine
+from apps.catalog import selectors as catalog
+from apps.catalog.models import Deployment, Variant
+from apps.core.errors import DomainError
+from inferencecloud.artifacts.manifest import MANIFEST_NAME
+from inferencecloud.engine import Engine, ModelInfo, Request, Script, ScriptedEngine, Stage
+from inferencecloud.engine.mixed import submit_mixed
+
+if TYPE_CHECKING:
+    from inferencecloud.engine.remote import RemoteEngine
+
+
+class ModelUnknown(DomainError):
+    """A name stands for no model."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Wanted the alias of a model or a folder with one, got {name}.")
 
 
 @dataclass
@@ -20,6 +36,7 @@ class _Host:
     """What this process has: at most one engine, and the models that it has loaded."""
 
     engine: Engine | None = None
+    remote: "RemoteEngine | None" = None
 
 
 _host = _Host()
@@ -50,6 +67,34 @@ def engine() -> Engine:
         return _host.engine
 
 
+def remote_engine() -> "RemoteEngine":
+    """Return the engine of this process for models at other servers."""
+    from inferencecloud.engine.remote import RemoteEngine  # noqa: PLC0415 - most need no HTTP client
+
+    with _lock:
+        if _host.remote is None:
+            _host.remote = RemoteEngine()
+        return _host.remote
+
+
+def submit(requests: Sequence[Request]) -> Stage:
+    """Hand over a stage, each request to the engine that has its model.
+
+    Raises:
+        EngineError: The requests are no stage, or name models that are not loaded.
+    """
+    distant = set() if _host.remote is None else {info.key for info in _host.remote.models()}
+    if not any(request.model in distant for request in requests):
+        return engine().submit(requests)
+    return submit_mixed(requests, lambda one: remote_engine() if one.model in distant else engine())
+
+
+def models() -> list[ModelInfo]:
+    """Return the models that can write at once."""
+    engines = [one for one in (_host.engine, _host.remote) if one is not None]
+    return [model for one in engines for model in one.models()]
+
+
 def current() -> Engine | None:
     """Return the engine of this process if it has begun; never begins one."""
     return _host.engine
@@ -58,16 +103,16 @@ def current() -> Engine | None:
 def close() -> None:
     """End the engine; the next use begins a new one."""
     with _lock:
-        if _host.engine is not None:
-            _host.engine.close()
-        _host.engine = None
+        for one in (_host.engine, _host.remote):
+            if one is not None:
+                one.close()
+        _host.engine = _host.remote = None
 
 
 def loaded(deployment: Deployment) -> ModelInfo | None:
     """Return the deployment's model when it can write at once; never waits for the engine to begin."""
     key = str(deployment.variant_id)
-    models = _host.engine.models() if _host.engine is not None else []
-    return next((model for model in models if model.key == key), None)
+    return next((model for model in models() if model.key == key), None)
 
 
 def load(deployment: Deployment) -> ModelInfo:
@@ -76,4 +121,27 @@ def load(deployment: Deployment) -> ModelInfo:
     with _lock:
         loading = _loading.setdefault(key, threading.Lock())
     with loading:
-        return loaded(deployment) or engine().load(deployment.variant.folder, key=key)
+        return loaded(deployment) or _load(deployment.variant, key)
+
+
+def _load(variant: Variant, key: str) -> ModelInfo:
+    if variant.root == Variant.Root.REMOTE:
+        return remote_engine().connect(catalog.endpoint_of(variant), key=key)
+    return engine().load(variant.folder, key=key)
+
+
+def load_named(name: str) -> ModelInfo:
+    """Return the model of an alias that the whole instance shares, or of a folder; loaded and warm.
+
+    Raises:
+        ModelUnknown: It is neither.
+        EngineError: It cannot be loaded.
+        ArtifactError: The folder's files are not what its manifest says.
+    """
+    folder = Path(name)
+    if (folder / MANIFEST_NAME).is_file():
+        return engine().load(folder, key=name)
+    deployment = catalog.shared_deployment(name)
+    if deployment is None:
+        raise ModelUnknown(name)
+    return load(deployment)

@@ -254,6 +254,7 @@ WORDS = {
     "learning.packed": _("had what may be learned from packed"),
     "learning.downloaded": _("downloaded what may be learned from"),
     "model.deployed": _("deployed a model"),
+    "model.remote_registered": _("registered a model at another server"),
     "organization.ai_switched_on": _("let models write in the organization"),
     "organization.ai_switched_off": _("switched models off in the organization"),
     "workspace.ai_switched_on": _("let models write in a workspace"),

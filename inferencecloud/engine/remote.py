@@ -8,7 +8,6 @@ nothing is repeated, for the words are out.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import math
 import queue
@@ -98,7 +97,7 @@ class RemoteEngine(SerialEngine):
         info = ModelInfo(
             key=key,
             name=f"{endpoint.model} at {endpoint.host}",
-            digest=hashlib.sha256(f"{endpoint.base_url}\n{endpoint.model}".encode()).hexdigest(),
+            digest=endpoint.digest,
             context_tokens=context_tokens or endpoint.context_tokens,
             prefill_tokens_per_s=2000.0,  # until there is something to go by
             decode_tokens_per_s=40.0,

@@ -8,6 +8,10 @@ env = environ.Env()
 # texts cost nothing, is for tests and benchmarks alone.
 INFERENCE_ENGINE: str = env.str("INFERENCE_ENGINE", default="apps.inference.host.local_engine")
 ENGINE_THREADS: int = env.int("ENGINE_THREADS", default=0)  # 0: the cores that are free, but one
+# Whether models may be served from private addresses: inside the house other things listen, too.
+REMOTE_MODELS_PRIVATE: bool = env.bool("REMOTE_MODELS_PRIVATE", default=False)
+MODEL_KEYS_SECRET: str = env.str("MODEL_KEYS_SECRET", default="")  # seals the keys of other servers
+MODELS_TOKEN: str = env.str("MODELS_TOKEN", default="")  # whom `manage.py serve_models` answers
 INFERENCE_RUNS_PER_PERSON: int = env.int("INFERENCE_RUNS_PER_PERSON", default=4)
 INFERENCE_RUNS_PER_ORGANIZATION: int = env.int("INFERENCE_RUNS_PER_ORGANIZATION", default=16)
 

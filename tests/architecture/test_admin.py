@@ -19,7 +19,7 @@ OURS = [model for model in apps.get_models() if model.__module__.startswith("app
 IMMUTABLE = [AuditEvent, DocUpdate]
 SECRET = {
     "secret_sha256", "link_sha256", "session_key", "payload", "state", "text", "spec", "before", "file",
-    "messages", "prompt", "token_ids", "final_text",
+    "messages", "prompt", "token_ids", "final_text", "key_sealed",
 }  # fmt: skip
 
 
