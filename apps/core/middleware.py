@@ -1,33 +1,34 @@
 """Turn refusals into answers, and keep what is private out of caches and logs."""
 
+import structlog
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.urls import Resolver404, resolve
 from django.utils.cache import patch_cache_control
 from django.utils.deprecation import MiddlewareMixin
 from django_structlog.middlewares import RequestMiddleware
 
 from apps.core.errors import DomainError, NotVisible
-
-SECRETS = ("token", "key")  # the parameters of routes that open something to whoever knows them
+from apps.core.log_lines import path_of
 
 
 class RequestLogMiddleware(RequestMiddleware):
-    """Log each request by its path, without query (people search for words) and without secrets."""
+    """Log each request by its path, without query (people search for words) and without secrets.
+
+    The answer names the request's id, so that whoever reports something can be found in the log.
+    """
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
         """Return method and path, an invitation's or a reset's secret left out."""
-        path = request.path
-        try:
-            given = resolve(request.path_info).kwargs
-        except Resolver404:
-            given = {}
-        for name in SECRETS:
-            if given.get(name):
-                path = path.replace(str(given[name]), f"<{name}>")
-        return f"{request.method} {path}"
+        return f"{request.method} {path_of(request)}"
+
+    def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
+        """Name the id in the answer, and log how the request ended."""
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        if request_id:
+            response["X-Request-ID"] = request_id
+        super().handle_response(request, response)
 
 
 class PrivateByDefaultMiddleware(MiddlewareMixin):

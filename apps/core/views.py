@@ -10,7 +10,6 @@ from apps.core import health
 
 
 @require_safe
-@never_cache
 def live(_request: HttpRequest) -> HttpResponse:
     """Say that the process answers."""
     return JsonResponse({"live": True})

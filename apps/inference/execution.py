@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillBusy
 from uuid import UUID
 
+import structlog
 from django.utils import timezone
 
 from apps.catalog import services as catalog
@@ -85,8 +86,12 @@ def _call_next(pool: str) -> bool:
 def _hold(run: Run, owner: str, steps: list[StepRun]) -> bool:
     """Write what was claimed; say whether the run is over. Whatever happens, nothing stays held."""
     stops.listen(run.pk)
+    told = {"run_id": str(run.pk), "steps": [str(step.pk) for step in steps]}
     try:
-        _write(run, owner, steps)
+        with structlog.contextvars.bound_contextvars(
+            **told
+        ):  # in every line that is logged meanwhile
+            _write(run, owner, steps)
     except StageLost:
         logger.info("stage of run %s ends early", run.pk)
     finally:

@@ -5,6 +5,8 @@ from typing import Any
 
 import structlog
 
+from apps.core.log_lines import scrub
+
 # WhiteNoise and FileResponse read files in pieces, which Django collects before it sends them. Ours are
 # small: nothing to warn about at each.
 warnings.filterwarnings(
@@ -38,6 +40,8 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
                 "()": structlog.stdlib.ProcessorFormatter,
                 "foreign_pre_chain": SHARED,
                 "processors": [
+                    structlog.processors.format_exc_info,
+                    scrub,
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     *renderer,
                 ],
@@ -65,7 +69,7 @@ def _console() -> structlog.dev.ConsoleRenderer:
 
 
 def _json() -> list[Any]:
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [structlog.processors.JSONRenderer()]
 
 
 def _at_least(floor: str, level: str) -> str:
