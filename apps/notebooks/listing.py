@@ -2,8 +2,8 @@
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from django.core.paginator import Page, Paginator
 from django.db import models
@@ -17,6 +17,7 @@ from apps.notebooks import selectors
 from apps.notebooks.models import Notebook, Visit
 from apps.organizations.models import Organization, Workspace
 from apps.organizations.policy import Level
+from apps.organizations.services.retention import retention_of
 
 PAGE_SIZE = 40
 
@@ -68,6 +69,9 @@ class Row:
     notebook: Notebook
     level: Level
     opened_at: datetime | None = None
+    goes_at: datetime | None = (
+        None  # in the trash: when it is deleted for good; None: not by itself
+    )
 
     @property
     def may_manage(self) -> bool:
@@ -119,7 +123,14 @@ def trash_listed(user: User, organization: Organization, number: int) -> Listing
         .order_by("-trashed_at")
     )
     page = Paginator(thrown, PAGE_SIZE).get_page(number)
-    return Listing(wanted=Wanted(page=number), page=page, rows=_rows(reach, page.object_list))
+    days = retention_of(organization).trash_days
+    rows = [
+        replace(row, goes_at=row.notebook.trashed_at + timedelta(days=days))
+        if days is not None and row.notebook.trashed_at
+        else row
+        for row in _rows(reach, page.object_list)
+    ]
+    return Listing(wanted=Wanted(page=number), page=page, rows=rows)
 
 
 def _narrowed(

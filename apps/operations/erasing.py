@@ -1,5 +1,6 @@
-"""Forget a person who has left: what they wrote, who they were, and from where they signed in."""
+"""Forget what somebody wrote, one text of a model, or who has left with all that is known of them."""
 
+from functools import partial
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -8,14 +9,18 @@ from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
+from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.core import scrubbing
 from apps.core.errors import DomainError
+from apps.inference.models import Output
+from apps.learning.services import downloads
 from apps.notebooks.models import Notebook, ShareGrant, Visit
 from apps.notebooks.services import erasure
+from apps.operations.models import Export
 from apps.organizations import audit
 from apps.organizations.models import Invitation, Membership, Organization
 from apps.organizations.services import forgetting
@@ -25,6 +30,55 @@ FORMER = "Former member"  # of an account, not of a page: it stands in logs of e
 
 class StillAMember(DomainError):
     """Somebody who belongs to an organization leaves it first: their notebooks need another owner."""
+
+
+def erase_text_of(*, person: User, organization: Organization, by: User) -> dict[str, int]:
+    """Forget all that the person wrote in the organization, who may stay a member; return how much.
+
+    Packages and exports go too: they hold copies.
+    """
+    written = erasure.forget_writing(person=person, organization=organization, by=by)
+    counts = {
+        name: sum(getattr(one, name) for one in written.values())
+        for name in ("outputs", "prompts", "records", "releases", "pictures")
+    }
+    told = {
+        **counts,
+        "notebooks": len(written),
+        "made_elsewhere": sum(len(one.made_elsewhere) for one in written.values()),
+    }
+    with transaction.atomic():
+        withdraw_copies(organization)
+        audit.record(
+            verb="person.text_erased",
+            actor=by,
+            organization=organization,
+            target=organization,
+            data={"person": str(person.pk), **told},
+        )
+    return told
+
+
+@transaction.atomic
+def erase_output(*, output: Output, by: User) -> erasure.Erased:
+    """Forget one text of a model, and the copies of it that wait to be fetched; return how much."""
+    erased = erasure.forget_output(output=output, by=by)
+    withdraw_copies(output.organization)
+    return erased
+
+
+def withdraw_copies(organization: Organization) -> None:
+    """Let go of what was put together to be fetched: exports and packages of examples."""
+    downloads.withdraw(organization)
+    exports = list(Export.objects.filter(organization=organization))
+    Export.objects.filter(pk__in=[one.pk for one in exports]).delete()
+    names = [str(one.file.name) for one in exports if one.file]
+    transaction.on_commit(partial(_delete, names), robust=True)
+
+
+def _delete(names: list[str]) -> None:
+    for name in names:
+        default_storage.delete(name)
 
 
 def erase_person(*, person: User, by: User | None) -> dict[str, Any]:

@@ -102,6 +102,11 @@ ROWS = [
     post("organizations:retention", ADMINISTRATORS, data={"trash_days": "30"}),
     get("operations:exports", {"owner"}),
     post("operations:exports", {"owner"}),
+    get("operations:erasing", ADMINISTRATORS),
+    get("operations:erase_person", ADMINISTRATORS),
+    post("operations:erase_person", ADMINISTRATORS, data={"typed": "somebody else"}),
+    get("operations:erase_output", ADMINISTRATORS),
+    post("operations:erase_output", ADMINISTRATORS, data={"typed": "something else"}),
     get("operations:export_file", {"owner"}, names={"pk": "export"}),
     # The log
     get("organizations:audit", AUDIT_READERS),

@@ -14,6 +14,6 @@ def sized(count: int) -> str:
 
 
 @register.filter
-def in_seconds(value: float | None) -> str:
-    """Return a duration as people say it; a dash for none."""
-    return figures.NOTHING if value in {None, ""} else figures.seconds(float(value or 0))
+def in_seconds(value: float | str | None) -> str:
+    """Return a duration as people say it; a dash for none (a template's nothing is an empty text)."""
+    return figures.NOTHING if value is None or value == "" else figures.seconds(float(value))

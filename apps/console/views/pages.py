@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.console import charts, estate, health, run_detail, run_list, usage_file
 from apps.console.forms import RunFilterForm, SpanForm
 from apps.console.sight import sight_of
-from apps.console.views.entrance import OPEN, USAGE, page_context
+from apps.console.views.entrance import OPEN, SET, USAGE, page_context
 from apps.inference import heartbeat
 from apps.organizations import audit
 from apps.organizations.views.entrance import enter, person
@@ -58,7 +58,8 @@ def run(request: HttpRequest, slug: str, run: uuid.UUID) -> HttpResponse:
     organization = enter(request, slug, need=OPEN)
     detail = run_detail.detail_of(person(request), organization, run)
     context = page_context(request, organization, here="runs", title=_("One run")) | {
-        "detail": detail
+        "detail": detail,
+        "may_erase": request.user.has_perm(SET, organization),  # administrators, who set limits too
     }
     return render(request, "console/run.html", context)
 
