@@ -71,17 +71,23 @@ inline void finish(const Linear& layer, const Tokens& tokens, int token, int pan
 template <int T>
 inline __attribute__((always_inline)) void dot_bytes(const uint8_t* weights, int quads, const int8_t* const* values,
                                                      Sums* sums) {
+  Sums own[T];  // indexed by constants alone, once the loops are unrolled: so it stays in registers
+#pragma GCC unroll 12
+  for (int t = 0; t < T; t++) own[t] = sums[t];
   for (int k = 0; k < quads; k++) {
     const uint8_t* at = weights + (int64_t)k * kPanelQuadBytes;
     __builtin_prefetch(at + kPrefetchBytes);
     __builtin_prefetch(at + kPrefetchBytes + 64);
     Ints w[kPanelVectors];
     for (int v = 0; v < kPanelVectors; v++) w[v] = load_ints(at + v * sizeof(Ints));
+#pragma GCC unroll 12
     for (int t = 0; t < T; t++) {
       const Ints quad = quad_at(values[t] + k * kQuad);
-      for (int v = 0; v < kPanelVectors; v++) dot8(sums[t].of[v], w[v], quad);
+      for (int v = 0; v < kPanelVectors; v++) dot8(own[t].of[v], w[v], quad);
     }
   }
+#pragma GCC unroll 12
+  for (int t = 0; t < T; t++) sums[t] = own[t];
 }
 
 template <int T>
