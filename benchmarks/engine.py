@@ -22,6 +22,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,23 @@ RESULTS = ROOT / "benchmarks" / "results" / "engine.json"
 PRECISIONS = ("fp32",)  # what ours has
 NEW_TOKENS = 48  # of a step
 
-FULL = {
+FULL: dict[str, Any] = {
     "chains": chains.Plan(rounds={1: 5, 4: 3, 16: 1}, new_tokens=NEW_TOKENS, precisions=PRECISIONS),
     "load": load.Plan(requests={1: 6, 4: 3, 16: 2, 64: 1}, rounds=1, precisions=PRECISIONS),
-    "arithmetic": arithmetic.Plan(rounds=3, new_tokens=128, precisions=PRECISIONS),
+    "arithmetic": arithmetic.Plan(
+        rounds=3, new_tokens={1: 128, 8: 128, 32: 64}, precisions=PRECISIONS
+    ),
 }
-QUICK = {
+QUICK: dict[str, Any] = {
     "chains": chains.Plan(rounds={1: 1, 4: 1}, new_tokens=8, precisions=PRECISIONS[:1]),
     "load": load.Plan(requests={1: 2, 4: 1}, rounds=1, precisions=PRECISIONS[:1], shrink=5),
-    "arithmetic": arithmetic.Plan(rounds=1, new_tokens=16, precisions=PRECISIONS, batches=(1, 8)),
+    "arithmetic": arithmetic.Plan(rounds=1, new_tokens={1: 16, 8: 16}, precisions=PRECISIONS),
 }
-PARTS = {"chains": chains.run, "load": load.run, "arithmetic": arithmetic.run}
+PARTS: dict[str, Callable[[Any], tuple[dict[str, float], dict[str, Any]]]] = {
+    "chains": chains.run,
+    "load": load.run,
+    "arithmetic": arithmetic.run,
+}
 
 
 def machine() -> dict[str, Any]:

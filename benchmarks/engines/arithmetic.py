@@ -40,9 +40,8 @@ class Plan:
     """How often, and how long."""
 
     rounds: int
-    new_tokens: int
+    new_tokens: dict[int, int]  # batch -> tokens of each text
     precisions: tuple[str, ...]  # what ours has
-    batches: tuple[int, ...] = (1, 8, 32)
 
 
 def weight_bytes(precision: str) -> float:
@@ -68,8 +67,8 @@ class Course:
         prompt = self._jobs(1, PREFILL_TOKENS, new_tokens=1, dice=dice)
         track = next(iter(child.ask(do="run", clients=words_of(prompt))["tracks"].values()))
         found = {"prefill": track["prompt_tokens"] / (track["times"][0] - track["ready"])}
-        for batch in self.plan.batches:
-            clients = self._jobs(batch, SHORT_TOKENS, new_tokens=self.plan.new_tokens, dice=dice)
+        for batch, new_tokens in self.plan.new_tokens.items():
+            clients = self._jobs(batch, SHORT_TOKENS, new_tokens=new_tokens, dice=dice)
             answer = child.ask(do="run", clients=words_of(clients))
             found[f"b{batch}"] = rate_of([track["times"] for track in answer["tracks"].values()])
             found["private_mb"], found["mapped_mb"] = answer["private_mb"], answer["mapped_mb"]
@@ -138,7 +137,7 @@ def figures_of(
         if bits not in plan.precisions:
             continue
         ours = table[f"{OURS} {bits}"]
-        for key in ("prefill", *(f"b{batch}" for batch in plan.batches)):
+        for key in ("prefill", *(f"b{batch}" for batch in plan.new_tokens)):
             best = max(table[f"{peer} {form}"][key] for peer, form in peers)
             found[f"{bits}_{key}_vs_best_peer"] = ours[key] / best
             found[f"{bits}_{key}_tokens_per_s"] = ours[key]

@@ -138,9 +138,9 @@ def group(bits: str, model: str, plan: Plan) -> dict[str, Any]:
             print(f"  {count:2} people {label:28} {line}, {readers}", flush=True)
         loading = {label: child.opened for label, child in children.items()}
     table: dict[str, Any] = {"loading": loading}
-    for (count, label), found in runs.items():
-        medians = {key: statistics.median(one[key] for one in found) for key in found[0]}
-        rounds = [one["chain_s"] for one in found]
+    for (count, label), all_found in runs.items():
+        medians = {key: statistics.median(one[key] for one in all_found) for key in all_found[0]}
+        rounds = [one["chain_s"] for one in all_found]
         table.setdefault(str(count), {})[label] = {**medians, "rounds_chain_s": rounds}
     return table
 

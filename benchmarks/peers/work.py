@@ -9,8 +9,10 @@ A peer reads one JSON object a line and answers with one: first `open` (a model)
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 THREADS = len(os.sched_getaffinity(0))
-CONTEXT_TOKENS = 2048  # room that a peer keeps for one sequence where it must say so
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +155,14 @@ def clients_from(words: list[list[list[dict[str, Any]]]]) -> list[list[list[Job]
     return [[[Job(**job) for job in stage] for stage in stages] for stages in words]
 
 
+def end_with_parent() -> None:
+    """Have the kernel kill this process when who started it ends, even while it stands still."""
+    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
 def serve(peer: Peer) -> None:
     """Answer lines until they end. What libraries print goes to the error stream."""
+    end_with_parent()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     tasks: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
