@@ -12,7 +12,8 @@ from benchmarks.peers import work
 from benchmarks.peers.places import model as place
 
 PAGE_TOKENS = 32  # prefixes are shared in whole pages
-SEQUENCES = 64
+SEQUENCES = 64  # at once
+KEPT_TOKENS = 32 * 1024  # of keys and values: 1.5 GB for the shape of SmolLM2-135M
 
 
 class ManagerEnded(Exception):
@@ -33,7 +34,7 @@ class BatchingTransformers:
         loaded.requires_grad_(requires_grad=False)
         settings = ContinuousBatchingConfig(
             page_size=PAGE_TOKENS,
-            num_blocks=SEQUENCES * 1024 // PAGE_TOKENS,
+            num_blocks=KEPT_TOKENS // PAGE_TOKENS,
             max_batch_tokens=512,
             max_requests_per_batch=SEQUENCES,
         )
