@@ -267,9 +267,12 @@ def _weigh(weights: list[Path]) -> tuple[str, int]:
     for path in weights:
         with path.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        for key, tensor in header.items():
-            if key == "__metadata__":
-                continue
+        about = header.pop("__metadata__", {})
+        if about.get("format") == "inferencecloud.packed":  # panels hold more than the weights
+            found.add(f"int{about['bits']}")
+            parameters += int(about["parameters"])
+            continue
+        for tensor in header.values():
             found.add(names.get(tensor["dtype"], tensor["dtype"]))
             count = 1
             for size in tensor["shape"]:

@@ -3,6 +3,13 @@
 Compiled at set-up (build.py), loaded on first use (native.py).
 """
 
+from inferencecloud.engine.kernels.artifact import (
+    NotQuantizable,
+    PackedModel,
+    is_packed,
+    quantize_artifact,
+    read_packed_model,
+)
 from inferencecloud.engine.kernels.attention import (
     BLOCK_TOKENS,
     AttentionForm,
@@ -34,14 +41,19 @@ __all__ = [
     "InstructionPathUnknown",
     "InvalidKernelInput",
     "LinearShape",
+    "NotQuantizable",
     "PackedLinear",
+    "PackedModel",
     "RaggedBatch",
     "available",
+    "is_packed",
     "pack",
     "pack_int4",
     "pack_int8",
     "paged_attention",
     "quantize",
+    "quantize_artifact",
+    "read_packed_model",
     "use_path",
     "write_kv",
 ]
