@@ -101,7 +101,7 @@ class BatchingEngine:
 
     def count_tokens(self, key: str, text: str) -> int:
         """Return how many tokens the text is to the model."""
-        return len(self._lane(key).opened.encoder.encode_text(text))
+        return len(self._lane(key).spelling.encoder.encode_text(text))
 
     def estimate_s(self, key: str, *, prompt_tokens: int, new_tokens: int) -> float:
         """Return about how many seconds such a request takes when it is alone."""
@@ -303,7 +303,7 @@ class BatchingEngine:
 
     def _take(self, sequence: Sequence, choice: Choice, lane: Lane) -> None:
         """Add a token to an answer; end it at the model's end, a stop string or a limit."""
-        if choice.token_id in lane.opened.end_ids:
+        if choice.token_id in lane.spelling.end_ids:
             self._say(sequence, sequence.stream.finish())
             self._end(sequence, sequence.stream.reason or FinishReason.STOP)
             return

@@ -12,11 +12,16 @@ from inferencecloud.artifacts.manifest import Manifest
 from inferencecloud.engine.blocks import BLOCK_TOKENS, BlockPool
 from inferencecloud.engine.decoder import Decoder
 from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.kernels.artifact import is_packed, read_packed_model
 from inferencecloud.engine.lane import Lane
-from inferencecloud.engine.loading import OpenedModel, open_model
+from inferencecloud.engine.loading import open_model, open_spelling
 from inferencecloud.engine.local import EngineConfig, InvalidConfig
 from inferencecloud.engine.protocol import ModelInfo
-from inferencecloud.engine.reading import ArchitectureUnsupported, read_decoder
+from inferencecloud.engine.reading import (
+    ArchitectureUnsupported,
+    read_decoder,
+    read_packed_decoder,
+)
 from inferencecloud.engine.runner import CacheRunner, PagedRunner, Runner
 from inferencecloud.engine.scheduler import Limits, Scheduler
 
@@ -53,7 +58,6 @@ class BatchingConfig(EngineConfig):
 
 def open_lane(folder: Path, *, key: str, manifest: Manifest, config: BatchingConfig) -> Lane:
     """Return the model of a verified artifact, ready to be warmed up."""
-    opened = open_model(folder, device=config.resolved_device(), dtype=config.dtype)
     info = ModelInfo(
         key=key,
         name=manifest.name,
@@ -62,21 +66,30 @@ def open_lane(folder: Path, *, key: str, manifest: Manifest, config: BatchingCon
         prefill_tokens_per_s=0.0,
         decode_tokens_per_s=0.0,
     )
-    runner, blocks = _runner(opened, info, config)
+    runner, blocks = _runner(folder, info, config)
     pool = BlockPool(blocks, keeps_content=runner.shares_blocks)
-    return Lane(info=info, opened=opened, runner=runner, scheduler=Scheduler(pool, config.limits))
+    return Lane(
+        info=info,
+        spelling=open_spelling(folder),
+        runner=runner,
+        scheduler=Scheduler(pool, config.limits),
+    )
 
 
-def _runner(opened: OpenedModel, info: ModelInfo, config: BatchingConfig) -> tuple[Runner, int]:
+def _runner(folder: Path, info: ModelInfo, config: BatchingConfig) -> tuple[Runner, int]:
     """Return what computes the model, and how many blocks of keys and values it has."""
-    most = config.limits.sequences * -(-info.context_tokens // BLOCK_TOKENS)
-    try:
-        decoder = read_decoder(opened.model, context_tokens=info.context_tokens)
-    except ArchitectureUnsupported as unknown:
-        logger.warning("%s runs through plain transformers, slowly: %s", info.name, unknown)
-        return CacheRunner(opened.model), most
-    blocks = min(most, config.kv_bytes // block_bytes(decoder))
     one_context = -(-info.context_tokens // BLOCK_TOKENS)
+    most = config.limits.sequences * one_context
+    if is_packed(folder):
+        decoder = read_packed_decoder(read_packed_model(folder), context_tokens=info.context_tokens)
+    else:
+        model = open_model(folder, device=config.resolved_device(), dtype=config.dtype)
+        try:
+            decoder = read_decoder(model, context_tokens=info.context_tokens)
+        except ArchitectureUnsupported as unknown:
+            logger.warning("%s runs through plain transformers, slowly: %s", info.name, unknown)
+            return CacheRunner(model), most
+    blocks = min(most, config.kv_bytes // block_bytes(decoder))
     if blocks < one_context:
         raise KvMemoryTooSmall(one_context * block_bytes(decoder), config.kv_bytes)
     return PagedRunner(decoder, blocks=blocks), blocks

@@ -39,6 +39,17 @@ class Dense:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """An embedding: weight (V, E)."""
+
+    weight: Tensor
+
+    def __call__(self, token_ids: Tensor) -> Tensor:
+        """Return the rows (N, E) of the ids (N)."""
+        return F.embedding(token_ids, self.weight)
+
+
+@dataclass(frozen=True, slots=True)
 class RmsNorm:
     """Root mean square normalisation (Zhang and Sennrich 2019, arXiv:1910.07467)."""
 
@@ -99,7 +110,7 @@ class Layer:
     ffn_norm: Norm
     up: Linear  # E -> 2 F with a gate (first half), else E -> F
     is_gated: bool = True
-    activation: Callable[[Tensor], Tensor]
+    activation: Callable[[Tensor], Tensor] | None  # None: `up` has it in itself, E -> F
     down: Linear  # F -> E
     after_ffn_norm: Norm | None = None
 
@@ -108,7 +119,7 @@ class Layer:
 class Decoder:
     """The whole model."""
 
-    embedding: Tensor  # (V, E)
+    embedding: Callable[[Tensor], Tensor]  # ids (N) -> (N, E)
     embedding_scale: float = 1.0
     positions: Tensor | None = None  # (C, E), where they are learned
     rotaries: tuple[Rotary, ...] = ()
@@ -124,12 +135,12 @@ class Decoder:
     @property
     def dtype(self) -> torch.dtype:
         """Return the type in which it computes."""
-        return self.embedding.dtype
+        return self.norm.weight.dtype
 
     @property
     def device(self) -> torch.device:
         """Return where it lies."""
-        return self.embedding.device
+        return self.norm.weight.device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +156,7 @@ class Batch:
 
 def forward(decoder: Decoder, batch: Batch, memory: KvMemory) -> Tensor:
     """Return the logits (R, V) float32 after the wanted rows; keys and values go to the memory."""
-    x = F.embedding(batch.token_ids, decoder.embedding)  # (N, E)
+    x = decoder.embedding(batch.token_ids)  # (N, E)
     if decoder.embedding_scale != 1.0:
         x = x * decoder.embedding_scale
     if decoder.positions is not None:
@@ -192,10 +203,11 @@ def _attention(decoder: Decoder, layer: Layer, x: Tensor, *, where: _Where) -> T
 
 
 def _feed_forward(layer: Layer, x: Tensor) -> Tensor:
-    if layer.is_gated:
-        gate, up = layer.up(x).chunk(2, dim=-1)
+    hidden = layer.up(x)
+    if layer.activation is not None and layer.is_gated:
+        gate, up = hidden.chunk(2, dim=-1)
         hidden = layer.activation(gate) * up
-    else:
-        hidden = layer.activation(layer.up(x))
+    elif layer.activation is not None:
+        hidden = layer.activation(hidden)
     made = layer.down(hidden)
     return made if layer.after_ffn_norm is None else layer.after_ffn_norm(made)

@@ -14,7 +14,7 @@ from torch import Tensor
 from inferencecloud.engine.blocks import root_key
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.growing import GrowingPrompt
-from inferencecloud.engine.loading import OpenedModel
+from inferencecloud.engine.loading import Spelling
 from inferencecloud.engine.protocol import ModelInfo
 from inferencecloud.engine.requests import Message, Request, Role, Text
 from inferencecloud.engine.runner import Runner
@@ -49,7 +49,7 @@ class Lane:
     """A model with its sequences; the engine's thread alone lets it step."""
 
     info: ModelInfo
-    opened: OpenedModel
+    spelling: Spelling
     runner: Runner
     scheduler: Scheduler
     live: set[Sequence] = field(default_factory=set)
@@ -63,7 +63,7 @@ class Lane:
             TemplateRefused: The chat template does not take its messages.
             InvalidSchema: The JSON schema is none, or wants what cannot be guaranteed.
         """
-        encoder = self.opened.encoder
+        encoder = self.spelling.encoder
         return Sequence(
             request=request,
             stage=stage,
@@ -71,7 +71,7 @@ class Lane:
             root=root_key(request.owner, self.info.digest),
             growing=GrowingPrompt(request, encoder),
             stream=TextStream(encoder.decode, request.sampling),
-            sampler=Sampler(request.sampling, self.opened.vocabulary),
+            sampler=Sampler(request.sampling, self.spelling.vocabulary),
             times=Times(submitted_at=time.monotonic()),
         )
 

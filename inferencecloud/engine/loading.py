@@ -1,4 +1,4 @@
-"""Open an artifact: the model as transformers reads it, its tokenizer, and what ends an answer."""
+"""Open an artifact: how it spells texts, and the model as transformers reads it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,51 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+)
 
 from inferencecloud.engine.prompt import PromptEncoder
 from inferencecloud.engine.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedModel:
-    """A model in memory, ready to be computed with."""
+class Spelling:
+    """How a model spells: texts to ids and back, and what ends an answer."""
 
-    model: PreTrainedModel
     encoder: PromptEncoder
     vocabulary: Vocabulary
-    end_ids: frozenset[int]  # the tokens that end an answer
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Return the ids that end an answer."""
+        return self.vocabulary.end_ids
 
 
-def open_model(folder: Path, *, device: str, dtype: torch.dtype | None = None) -> OpenedModel:
-    """Read a verified artifact; without a type, fp32 on a CPU and the weights' own type elsewhere."""
-    tokenizer = AutoTokenizer.from_pretrained(
-        str(folder), local_files_only=True, trust_remote_code=False
+def open_spelling(folder: Path) -> Spelling:
+    """Return the spelling of a verified artifact.
+
+    Raises:
+        TokenizerUnsupported: Its tokenizer is not of the fast kind.
+    """
+    where = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(str(folder), **where)
+    config = AutoConfig.from_pretrained(str(folder), **where)
+    vocabulary = Vocabulary(
+        tokenizer,
+        size=config.get_text_config().vocab_size,
+        end_ids=_end_ids(folder, config, tokenizer),
     )
-    model = AutoModelForCausalLM.from_pretrained(
+    return Spelling(encoder=PromptEncoder(tokenizer), vocabulary=vocabulary)
+
+
+def open_model(folder: Path, *, device: str, dtype: torch.dtype | None = None) -> PreTrainedModel:
+    """Return the model of a verified artifact; its type by default: fp32 on a CPU, else the weights' own."""
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         str(folder),
         local_files_only=True,
         trust_remote_code=False,
@@ -39,20 +62,16 @@ def open_model(folder: Path, *, device: str, dtype: torch.dtype | None = None) -
     model.train(mode=False)
     model.requires_grad_(requires_grad=False)
     torch.nn.Module.to(model, device)  # transformers hides the signature behind a wrapper
-    end_ids = _end_ids(model, tokenizer)
-    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    return OpenedModel(
-        model=model,
-        encoder=PromptEncoder(tokenizer),
-        vocabulary=Vocabulary(tokenizer, size=len(head.weight), end_ids=end_ids),
-        end_ids=end_ids,
-    )
+    return model
 
 
 def _end_ids(
-    model: PreTrainedModel, tokenizer: Any
-) -> frozenset[int]:  # Any: transformers has no types
+    folder: Path, config: Any, tokenizer: Any
+) -> list[int]:  # Any: transformers has no types
     """Return every token that ends an answer, by the generation settings and the tokenizer."""
-    configured = model.generation_config.eos_token_id if model.generation_config else None
+    if (folder / "generation_config.json").is_file():
+        configured = GenerationConfig.from_pretrained(str(folder)).eos_token_id
+    else:
+        configured = config.get_text_config().eos_token_id
     ids = configured if isinstance(configured, list) else [configured]
-    return frozenset(int(i) for i in [*ids, tokenizer.eos_token_id] if i is not None)
+    return [int(i) for i in [*ids, tokenizer.eos_token_id] if i is not None]

@@ -11,21 +11,20 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from inferencecloud.artifacts.manifest import verify_artifact
 from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.loading import Spelling, open_model, open_spelling
 from inferencecloud.engine.prompt import PromptEncoder
 from inferencecloud.engine.protocol import ModelInfo
 from inferencecloud.engine.requests import FinishReason, Request, Resume
 from inferencecloud.engine.sampling import Sampler
 from inferencecloud.engine.serial import Chunk, ModelNotLoaded, SerialEngine, Turn
 from inferencecloud.engine.text import TextStream
-from inferencecloud.engine.vocabulary import Vocabulary
 
 _WARM_UP_PROMPT_TOKENS = 128
 _WARM_UP_NEW_TOKENS = 24
@@ -84,8 +83,12 @@ class _Loaded:
 
     info: ModelInfo
     model: PreTrainedModel
-    encoder: PromptEncoder
-    vocabulary: Vocabulary
+    spelling: Spelling
+
+    @property
+    def encoder(self) -> PromptEncoder:
+        """Return what turns texts into ids and back."""
+        return self.spelling.encoder
 
 
 class TransformersEngine(SerialEngine):
@@ -155,31 +158,8 @@ class TransformersEngine(SerialEngine):
         torch.set_num_threads(self.config.resolved_threads())
 
     def _open(self, folder: Path, info: ModelInfo) -> _Loaded:
-        device = self.config.resolved_device()
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
-        )
-        model = AutoModelForCausalLM.from_pretrained(
-            str(folder),
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            # On CPUs without matrix units bf16 is slower than fp32, which holds every bf16 exactly.
-            dtype=torch.float32 if device == "cpu" else "auto",
-        )
-        model.train(mode=False)
-        model.requires_grad_(requires_grad=False)
-        torch.nn.Module.to(model, device)  # transformers hides the signature behind a wrapper
-        return _Loaded(
-            info=info,
-            model=model,
-            encoder=PromptEncoder(tokenizer),
-            vocabulary=Vocabulary(
-                tokenizer,
-                size=model.config.get_text_config().vocab_size,
-                end_ids=_end_ids(model, tokenizer),
-            ),
-        )
+        model = open_model(folder, device=self.config.resolved_device())
+        return _Loaded(info=info, model=model, spelling=open_spelling(folder))
 
     def _warm_up(self, loaded: _Loaded) -> _Loaded:
         """Return the model with its speed measured, its first and slow steps behind it."""
@@ -212,7 +192,7 @@ class TransformersEngine(SerialEngine):
             raise PromptTooLong(len(prompt), loaded.info.context_tokens)
         resume = request.resume or Resume()
         answer = list(resume.token_ids) or loaded.encoder.encode_text(resume.text)
-        sampler = Sampler(request.sampling, loaded.vocabulary)
+        sampler = Sampler(request.sampling, loaded.spelling.vocabulary)
         stream = TextStream(loaded.encoder.decode, request.sampling)
         stream.replay(answer, resume)
         yield Chunk(prompt_tokens=len(prompt), reason=stream.reason)
@@ -221,7 +201,7 @@ class TransformersEngine(SerialEngine):
         if len(answer) < limit:
             for _ in run.prefill([*prompt, *answer]):
                 yield Chunk()
-        ends = _Ends(token_ids=loaded.vocabulary.end_ids, limit_tokens=limit)
+        ends = _Ends(token_ids=loaded.spelling.end_ids, limit_tokens=limit)
         yield from _decode(run, stream=stream, answer=_Answer(answer, sampler), ends=ends)
 
 
@@ -289,12 +269,3 @@ class _Run:
             input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1
         )
         self.logits = output.logits[0, -1].float().cpu()
-
-
-def _end_ids(
-    model: PreTrainedModel, tokenizer: Any
-) -> frozenset[int]:  # Any: transformers has no types
-    """Return every token that ends an answer, by the generation settings and the tokenizer."""
-    configured = model.generation_config.eos_token_id if model.generation_config else None
-    ids = configured if isinstance(configured, list) else [configured]
-    return frozenset(int(i) for i in [*ids, tokenizer.eos_token_id] if i is not None)

@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from inferencecloud.engine.decoder import Decoder, Dense, Layer, LayerNorm, Norm, RmsNorm, Rotary
+from inferencecloud.engine.decoder import (
+    Decoder,
+    Dense,
+    Layer,
+    LayerNorm,
+    Linear,
+    Norm,
+    RmsNorm,
+    Rotary,
+    Table,
+)
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.kernels import AttentionForm
+from inferencecloud.engine.kernels.artifact import EMBEDDING, HEAD, PackedModel
 
 _STATIC_ROPES = {"default", "linear", "llama3", "yarn"}  # their angles depend on the position alone
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -48,31 +60,114 @@ def read_decoder(model: PreTrainedModel, *, context_tokens: int) -> Decoder:
     if kind == "gpt2":
         return _read_gpt2(model, context_tokens)
     if kind in _ROPE_FAMILIES:
-        return _read_rope_family(model, context_tokens)
+        return _read_rope_family(model, context_tokens, _Plain(model))
     raise ArchitectureUnsupported("architecture", kind)
 
 
-def _read_rope_family(model: PreTrainedModel, context_tokens: int) -> Decoder:
+def read_packed_decoder(packed: PackedModel, *, context_tokens: int) -> Decoder:
+    """Return a quantized model, its weights still where they are mapped.
+
+    Raises:
+        ArchitectureUnsupported: Another kind of model.
+    """
+    plain = {key: value for key, value in packed.config.items() if key != "quantization_config"}
+    config = AutoConfig.for_model(**plain)
+    if config.model_type not in _ROPE_FAMILIES:
+        raise ArchitectureUnsupported("architecture", config.model_type)
+    with torch.device("meta"):  # the outline alone: sizes, norms' places, no weights
+        model: Module = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    floats = {name: tensor.float() for name, tensor in packed.tensors.items()}
+    model.load_state_dict(floats, strict=False, assign=True)
+    body = _body(model)
+    body.rotary_emb = type(body.rotary_emb)(config=config)
+    return _read_rope_family(model, context_tokens, _Packed(packed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Linears:
+    """The linear layers of a layer."""
+
+    qkv: Linear
+    out: Linear
+    up: Linear
+    down: Linear
+    up_is_activated: bool = False
+
+
+class _Plain:
+    """Takes linear layers from a model of transformers."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model: Module = model
+        self._layers: Module = _body(model).layers
+
+    def embedding(self) -> Callable[[Tensor], Tensor]:
+        return Table(_body(self._model).embed_tokens.weight.detach())
+
+    def head(self) -> Linear:
+        return _dense(self._model.lm_head)
+
+    def linears(self, number: int) -> _Linears:
+        attention, mlp = self._layers[number].self_attn, self._layers[number].mlp
+        return _Linears(
+            qkv=_fused(attention.q_proj, attention.k_proj, attention.v_proj),
+            out=_dense(attention.o_proj),
+            up=_fused(mlp.gate_proj, mlp.up_proj),
+            down=_dense(mlp.down_proj),
+        )
+
+
+class _Packed:
+    """Takes linear layers from a quantized artifact."""
+
+    def __init__(self, packed: PackedModel) -> None:
+        self._packed = packed
+
+    def embedding(self) -> Callable[[Tensor], Tensor]:
+        own = self._packed.tensors.get(f"{EMBEDDING}.weight")
+        return self._packed.layers[HEAD].rows if own is None else Table(own.float())
+
+    def head(self) -> Linear:
+        return self._packed.layers[HEAD]
+
+    def linears(self, number: int) -> _Linears:
+        layers, prefix = self._packed.layers, f"model.layers.{number}."
+        return _Linears(
+            qkv=layers[f"{prefix}self_attn.qkv_proj"],
+            out=layers[f"{prefix}self_attn.o_proj"],
+            up=layers[f"{prefix}mlp.gate_up_proj"],
+            down=layers[f"{prefix}mlp.down_proj"],
+            up_is_activated=True,
+        )
+
+
+def _read_rope_family(
+    model: PreTrainedModel, context_tokens: int, weights: _Plain | _Packed
+) -> Decoder:
     config, body = model.config, _body(model)
     names, rotaries = _rotaries(body, context_tokens, model.dtype)
-    first: Module = body.layers[0].self_attn
     gemma = config.model_type.startswith("gemma")
     return Decoder(
-        embedding=body.embed_tokens.weight.detach(),
+        embedding=weights.embedding(),
         # Gemma rounds the scale to the type of its weights.
         embedding_scale=float(torch.tensor(math.sqrt(config.hidden_size), dtype=model.dtype))
         if gemma
         else 1.0,
         rotaries=rotaries,
         layers=tuple(
-            _rope_layer(layer, config, (_layer_type(config, number), names))
+            _rope_layer(
+                layer,
+                config,
+                weights.linears(number),
+                where=(_layer_type(config, number), names),
+            )
             for number, layer in enumerate(body.layers)
         ),
         norm=_rms(body.norm),
-        head=_dense(model.lm_head),
+        head=weights.head(),
         heads=config.num_attention_heads,
         kv_heads=config.num_key_value_heads,
-        head_dim=first.head_dim,
+        head_dim=body.layers[0].self_attn.head_dim,
         logit_softcap=getattr(config, "final_logit_softcapping", None) or 0.0,
         context_tokens=context_tokens,
     )
@@ -86,8 +181,10 @@ def _layer_type(config: Any, number: int) -> str:
     return "sliding_attention" if getattr(config, "sliding_window", None) else "full_attention"
 
 
-def _rope_layer(layer: Module, config: Any, where: tuple[str, dict[str, int]]) -> Layer:
-    attention, mlp = layer.self_attn, layer.mlp
+def _rope_layer(
+    layer: Module, config: Any, linears: _Linears, *, where: tuple[str, dict[str, int]]
+) -> Layer:
+    attention = layer.self_attn
     kind, rotaries = where
     if kind not in {"full_attention", "sliding_attention"}:
         raise ArchitectureUnsupported("layer type", kind)
@@ -95,7 +192,7 @@ def _rope_layer(layer: Module, config: Any, where: tuple[str, dict[str, int]]) -
     ffn_norm = layer.pre_feedforward_layernorm if four_norms else layer.post_attention_layernorm
     return Layer(
         attention_norm=_rms(layer.input_layernorm),
-        qkv=_fused(attention.q_proj, attention.k_proj, attention.v_proj),
+        qkv=linears.qkv,
         query_norm=_rms(attention.q_norm) if hasattr(attention, "q_norm") else None,
         key_norm=_rms(attention.k_norm) if hasattr(attention, "k_norm") else None,
         rotary=rotaries.get(kind, 0),
@@ -104,14 +201,12 @@ def _rope_layer(layer: Module, config: Any, where: tuple[str, dict[str, int]]) -
             window=int(config.sliding_window) if kind == "sliding_attention" else 0,
             soft_cap=getattr(config, "attn_logit_softcapping", None) or 0.0,
         ),
-        out=_dense(attention.o_proj),
+        out=linears.out,
         after_attention_norm=_rms(layer.post_attention_layernorm) if four_norms else None,
         ffn_norm=_rms(ffn_norm),
-        up=_fused(mlp.gate_proj, mlp.up_proj),
-        activation=_activation(
-            getattr(config, "hidden_activation", None) or getattr(config, "hidden_act", None)
-        ),
-        down=_dense(mlp.down_proj),
+        up=linears.up,
+        activation=None if linears.up_is_activated else _activation(_activation_name(config)),
+        down=linears.down,
         after_ffn_norm=_rms(layer.post_feedforward_layernorm) if four_norms else None,
     )
 
@@ -147,7 +242,7 @@ def _read_gpt2(model: PreTrainedModel, context_tokens: int) -> Decoder:
     width = config.n_embd // config.n_head
     form = AttentionForm(scale=1 / math.sqrt(width) if config.scale_attn_weights else 1.0)
     return Decoder(
-        embedding=body.wte.weight.detach(),
+        embedding=Table(body.wte.weight.detach()),
         positions=body.wpe.weight.detach(),
         layers=tuple(
             Layer(
@@ -174,6 +269,10 @@ def _read_gpt2(model: PreTrainedModel, context_tokens: int) -> Decoder:
 
 def _body(model: PreTrainedModel) -> Module:
     return model.get_decoder()  # type: ignore[no-untyped-call]  # transformers leaves it out
+
+
+def _activation_name(config: Any) -> str | None:
+    return getattr(config, "hidden_activation", None) or getattr(config, "hidden_act", None)
 
 
 def _activation(name: str | None) -> Callable[[Tensor], Tensor]:

@@ -42,7 +42,7 @@ class PagedRunner:
     def __init__(self, decoder: Decoder, *, blocks: int) -> None:
         self.decoder = decoder
         self._memory = KvMemory(
-            decoder.embedding,
+            decoder.norm.weight,
             layers=len(decoder.layers),
             blocks=blocks,
             kv_heads=decoder.kv_heads,

@@ -79,7 +79,7 @@ def _model(config: PreTrainedConfig) -> transformers.PreTrainedModel:
 
 def _memory(decoder: Decoder) -> KvMemory:
     return KvMemory(
-        decoder.embedding,
+        decoder.norm.weight,
         layers=len(decoder.layers),
         blocks=12,
         kv_heads=decoder.kv_heads,
