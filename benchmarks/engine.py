@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from benchmarks.engines import arithmetic, chains, load  # noqa: E402
 from benchmarks.engines.children import PeerFailed  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "engine.json"
-PRECISIONS = ("fp32",)  # what ours has
+PRECISIONS = ("fp32", "int8", "w4")  # what ours has
 NEW_TOKENS = 48  # of a step
 
 FULL: dict[str, Any] = {
@@ -85,6 +86,9 @@ def main() -> None:
     """Measure, keep, print; the last line is for machines."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--part", action="append", choices=PARTS, help="all where none is named")
+    parser.add_argument(
+        "--precision", action="append", choices=("fp32", "int8", "w4"), help="what ours has"
+    )
     parser.add_argument("--quick", action="store_true", help="short rounds: does it run at all?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where results are kept")
     chosen = parser.parse_args()
@@ -94,7 +98,10 @@ def main() -> None:
     for part in chosen.part or PARTS:
         begun = time.monotonic()
         try:
-            found, tables[part] = PARTS[part]((QUICK if chosen.quick else FULL)[part])
+            plan = (QUICK if chosen.quick else FULL)[part]
+            if chosen.precision:
+                plan = replace(plan, precisions=tuple(chosen.precision))
+            found, tables[part] = PARTS[part](plan)
         except PeerFailed as problem:
             sys.exit(f"{part}: {problem}")
         figures |= {name: round(value, 3) for name, value in found.items()}

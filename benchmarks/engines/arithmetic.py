@@ -7,7 +7,6 @@ reads in a second of writing one text by that.
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 from benchmarks.engines.chains import OURS
 from benchmarks.engines.children import Child, Wanted, opened, start, turns
 from benchmarks.engines.prompts import WARM_UP, Writer, words_of
-from benchmarks.peers.places import QWEN
+from benchmarks.peers.places import OUR_FORMS, QWEN
 from benchmarks.peers.places import model as place
 from benchmarks.peers.work import Job
 
@@ -31,8 +30,6 @@ PEERS = {
     ),
     "w4": (("llama_cpp", "w4"), ("openvino", "w4"), ("openvino_genai", "w4")),
 }
-# Of a weight in memory; 4 bit has a scale of 16 bits for 64, and the head in 8 bits.
-BYTES_OF_WEIGHT = {"fp32": 4.0, "int8": 1.0, "w4": 0.5 + 2 / 64}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +41,10 @@ class Plan:
     precisions: tuple[str, ...]  # what ours has
 
 
-def weight_bytes(precision: str) -> float:
-    """Return the bytes of weights that one token takes."""
-    folder = place(QWEN, "hf")
-    config = json.loads((folder / "config.json").read_text())
-    parameters = json.loads((folder / "manifest.json").read_text())["parameters"]
-    head = config["vocab_size"] * config["hidden_size"]
-    of_head = BYTES_OF_WEIGHT["int8" if precision == "w4" else precision]
-    return (parameters - head) * BYTES_OF_WEIGHT[precision] + head * of_head
+def weight_bytes(precision: str) -> int:
+    """Return the bytes of weights that ours reads for a token; the head is the embedding."""
+    files = place(QWEN, OUR_FORMS[precision]).glob("*.safetensors")
+    return sum(path.stat().st_size for path in files)
 
 
 @dataclass(kw_only=True)
@@ -106,7 +99,7 @@ def run(plan: Plan) -> tuple[dict[str, float], dict[str, Any]]:
     try:
         with opened(QWEN, wanted, WARM_UP) as children:
             for number in range(plan.rounds):
-                reads.append(memory.ask(bytes=weight_bytes("int8"))["bytes_per_s"])
+                reads.append(memory.ask(bytes=weight_bytes(plan.precisions[-1]))["bytes_per_s"])
                 for label in turns(list(children), number):
                     found = course.run(children[label], number)
                     runs[label].append(found)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks.peers import work
+from benchmarks.peers.places import OUR_FORMS
 from benchmarks.peers.places import model as place
 from inferencecloud.engine.batching import BatchingEngine
 from inferencecloud.engine.config import BatchingConfig
@@ -28,13 +29,6 @@ KV_BYTES = 2 << 30
 
 class JobFailed(Exception):
     """A request of the benchmark did not succeed."""
-
-
-def engine_for(precision: str) -> BatchingEngine:
-    """Return an engine that computes in the precision."""
-    if precision != "fp32":
-        raise ValueError(f"wanted fp32, got {precision}")
-    return BatchingEngine(BatchingConfig(threads=work.THREADS, kv_bytes=KV_BYTES))
 
 
 def request_of(job: work.Job, model: str) -> Request:
@@ -61,10 +55,10 @@ class Ours:
 
     def open(self, model: str, precision: str) -> dict[str, str]:
         """Load the model, which takes it through its own warm-up."""
-        self._engine = engine_for(precision)
+        self._engine = BatchingEngine(BatchingConfig(threads=work.THREADS, kv_bytes=KV_BYTES))
         self._model = model
         self._before = EngineMetrics()
-        self._engine.load(place(model, "hf"), key=model)
+        self._engine.load(place(model, OUR_FORMS[precision]), key=model)
         return {"torch": torch.__version__}
 
     def run(self, clients: list[list[list[work.Job]]]) -> dict[str, work.Track]:

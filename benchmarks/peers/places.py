@@ -16,6 +16,10 @@ def python_of(environment: str) -> Path:
     return folder / "bin" / "python"
 
 
+# Where ours reads what it computes in a precision.
+OUR_FORMS = {"fp32": "hf", "int8": "ours-int8", "w4": "ours-int4"}
+
+
 def model(name: str, form: str) -> Path:
-    """Return where a model stands in a form: `hf`, `gguf-q8_0.gguf`, `openvino-int8`, `ctranslate2-int8`."""
+    """Return where a model stands in a form: `hf`, `ours-int8`, `gguf-q8_0.gguf`, `openvino-int8`."""
     return PEERS / "models" / name / form

@@ -50,6 +50,10 @@ PACKAGES = {
         "nncf==3.4.0",
     ),
 }
+OUR_LAYOUT = (
+    ROOT / "inferencecloud" / "artifacts" / "packed.py",
+    *(ROOT / "inferencecloud" / "engine" / "kernels").glob("[alq]*.py"),
+)
 WRITTEN = "1"  # raise it with what make_models or make_gguf write
 # Of the larger model only what the arithmetic is measured with.
 OPENVINO_FORMS = {"fp32": (), "int8": (), "int4": ("--group-size", "64")}
@@ -189,6 +193,19 @@ def converted(name: str) -> Callable[[], None]:
     return make
 
 
+def packed(name: str, bits: int) -> Callable[[], None]:
+    """Return what makes our own artifact of fewer bits."""
+
+    def make() -> None:
+        target = model(name, f"ours-int{bits}")
+        shutil.rmtree(target, ignore_errors=True)
+        command = (python_of("product"), "manage.py", "quantize", model(name, "hf"), target)
+        settings = {"DJANGO_SETTINGS_MODULE": "inferencecloud.settings.dev"}
+        run(f"{name}/ours-int{bits}", *command, "--bits", str(bits), **settings)
+
+    return make
+
+
 def quantized(name: str) -> Callable[[], None]:
     """Return what converts a model to GGUF and quantizes it with llama.cpp."""
 
@@ -206,6 +223,11 @@ def steps() -> Iterator[Step]:
     yield Step(name="llama", recipe=f"{LLAMA} {LLAMA_FLAGS}", make=install_llama)
     for name in MODELS:
         yield Step(name=f"{name}/hf", recipe=WRITTEN, make=written(name))
+    layout = "".join(path.read_text() for path in OUR_LAYOUT)
+    for name in MODELS:
+        for bits in (8, 4):
+            make = packed(name, bits)
+            yield Step(name=f"{name}/ours-int{bits}", recipe=WRITTEN + layout, make=make)
     for name in MODELS:
         for form, options in OPENVINO_FORMS.items():
             if (name, form) == (QWEN, "fp32"):
