@@ -11,9 +11,8 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.console.figures import NOTHING, seconds
-from apps.console.run_list import NOTEBOOK, Row, rows_of, visible
+from apps.console.run_list import NOTEBOOK, Row, kind_of_error, rows_of, visible
 from apps.core.errors import NotVisible
-from apps.inference import failures
 from apps.inference.models import Output, Run, StepRun
 from apps.inference.specs import Source, StepOutput, Text, apply_filters, messages_from_json
 from apps.notebooks.models import Notebook
@@ -123,7 +122,7 @@ def _step(step: StepRun, outputs: list[Output], notebooks: dict[str, Notebook]) 
         prompt=_prompt(step, outputs, notebooks) if is_open else [],
         outputs=outputs,
         # The reason may quote a prompt, a cell's name, a path.
-        error=step.error if is_open else failures.words(step.error_code, {}),
+        error=step.error if is_open else kind_of_error(step.error_code),
     )
 
 

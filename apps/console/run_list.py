@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.console.figures import seconds
@@ -103,10 +104,16 @@ def rows_of(reader: User, organization: Organization, runs: list[Run]) -> list[R
                 done=sums.get("done", 0),
                 tokens=sums.get("tokens") or 0,
                 waits_for=held[run.pk].words if run.pk in held else "",
-                error=failures.words(sums.get("error_code") or "", {}),
+                error=kind_of_error(sums.get("error_code") or ""),
             )
         )
     return rows
+
+
+def kind_of_error(code: str) -> str:
+    """Return why a step was not written, without the reason, which may quote a prompt or a name."""
+    general = {"reason": "", "source": "…", "times": _("several")}
+    return failures.words(code, general).removesuffix(": ")
 
 
 def visible(reader: User, organization: Organization, topics: Iterable[str]) -> dict[str, Notebook]:

@@ -54,19 +54,41 @@ function read(section) {
   };
 }
 
+const figure = new Intl.NumberFormat(document.documentElement.lang, {
+  notation: "compact",
+  maximumFractionDigits: 2,
+});
+
+/** Return a figure of an axis: 40K for 40,000. */
+function brief(value) {
+  return figure.format(value);
+}
+
+/** Return the label without its year, which the tooltip and the table say; a narrow page has no room. */
+function short(value) {
+  return this.getLabelForValue(value).replace(/^\d{4}-(?=\d\d-\d\d$)/, "");
+}
+
 function axes(section, lying) {
   const soft = colour("--color-soft");
   const figures = {
     beginAtZero: true,
     grid: { color: colour("--color-line") },
     border: { display: false },
-    ticks: { color: soft, maxTicksLimit: 6 },
+    ticks: { color: soft, maxTicksLimit: 6, autoSkipPadding: 14, maxRotation: 0, callback: brief },
     title: { display: true, text: section.dataset.unit, color: soft },
   };
   if (section.dataset.unit === "%") figures.max = 100;
   const names = {
     grid: { display: false },
-    ticks: { color: soft, autoSkip: !lying, maxTicksLimit: lying ? BARS : 8, maxRotation: 0 },
+    ticks: {
+      color: soft,
+      autoSkip: !lying,
+      autoSkipPadding: 14,
+      maxTicksLimit: lying ? BARS : 8,
+      maxRotation: 0,
+      callback: short,
+    },
   };
   return lying ? { x: figures, y: names } : { x: names, y: figures };
 }

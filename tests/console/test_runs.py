@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.inference import quotas
+from apps.console import run_list
+from apps.inference import failures, quotas
 from apps.inference.models import RunStatus
 from apps.notebooks.models import Notebook
 from apps.organizations.models import Role
@@ -168,3 +169,12 @@ def test_more_runs_cost_no_more_queries(admin: Client, notebook: Notebook) -> No
 
 def test_before_the_first_run_the_page_teaches(admin: Client) -> None:
     assert "presses Update" in admin.get(URL).text
+
+
+def test_why_a_cell_failed_is_said_without_a_gap_where_the_reason_would_stand() -> None:
+    for code in failures._WORDS:
+        said = run_list.kind_of_error(code)
+        assert said
+        assert "?" not in said
+        assert not said.endswith((":", " "))
+    assert run_list.kind_of_error("") == ""
