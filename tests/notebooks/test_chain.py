@@ -9,7 +9,7 @@ from apps.inference import execution, outbox
 from apps.inference.models import Output, Run, StepRun
 from apps.notebooks import ai, chain_page, outside, sources
 from apps.notebooks.chain.references import CellKey, Reference
-from apps.notebooks.models import Cell, CellOutput, Document
+from apps.notebooks.models import Cell, CellOutput, Document, DocUpdate
 from apps.notebooks.projection import project
 from apps.notebooks.services import adoption, chain
 from apps.notebooks.services.notebooks import rename_notebook, trash_notebook
@@ -178,6 +178,15 @@ def test_an_output_is_adopted_once_however_often_it_is_delivered(book, editor):
     adoption.consume(again[:1])
     assert Document.objects.get(pk=book.pk).last_seq == before
     assert CellOutput.objects.count() == 3
+
+
+def test_the_outputs_that_wait_enter_the_document_in_one_append(book, editor):
+    run = writers.write(book, editor)
+    by_model = DocUpdate.objects.filter(document=book.pk, origin=DocUpdate.Origin.MODEL)
+    assert by_model.values("created_at").distinct().count() == 1
+    rows = {row.seq for row in by_model}
+    assert rows == set(CellOutput.objects.values_list("adopted_seq", flat=True))
+    assert len(rows) == run.steps.count() == 3
 
 
 def test_two_texts_for_one_cell_come_one_after_the_other(book, editor):

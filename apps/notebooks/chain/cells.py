@@ -7,11 +7,12 @@ cellReference chips, cellResult of blocks]}. Text that a model wrote carries the
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pycrdt import Map, XmlElement, XmlFragment
+from pycrdt import Doc, Map, XmlElement, XmlFragment
 
 from apps.inference.specs import normal
 from apps.notebooks import crdt
@@ -167,61 +168,82 @@ ORIGINS = "origins"  # the map in which static/notebooks/chain/births.js finds w
 EVERYTHING = 2**31  # characters: all that the client of one update writes
 
 
+class Results:
+    """The results of a document's prompt cells, found once to be replaced one by one.
+
+    Each update is made on the document as it was given: those of several cells go together.
+    """
+
+    def __init__(self, state: bytes) -> None:
+        """Take all updates of the document, merged."""
+        self._state = state
+        self._unused: Doc | None = crdt.loaded(state)
+        fragment = self._unused.get(FRAGMENT, type=XmlFragment)
+        self._places = dict(reversed(list(_result_places(fragment))))  # of one id the first
+
+    def replace(self, cell: UUID, content: list[Node], *, of: Result | None = None) -> bytes:
+        """Return the update that puts the content in place of the cell's result.
+
+        Args:
+            cell: id of a prompt cell.
+            content: blocks; an empty list leaves one empty paragraph.
+            of: the model's text that all of the content is, to be known for good.
+        """
+        place = self._places.get(cell)
+        if place is None:
+            message = f"wanted a prompt cell {cell}, got a document without it"
+            raise NoSuchCell(message)
+        doc, self._unused = (
+            self._unused or crdt.loaded(self._state),
+            None,
+        )  # its client wrote nothing
+        before = doc.get_state()
+        result: Any = doc.get(FRAGMENT, type=XmlFragment)
+        for index in place:
+            result = result.children[index]
+        with doc.transaction():
+            if len(result.children):
+                del result.children[0 : len(result.children)]
+            write_nodes(result, content or [{"type": "paragraph"}])
+            if of is not None:
+                origins = doc.get(ORIGINS, type=Map)
+                origins[str(doc.client_id)] = 1
+                origins[f"{doc.client_id}.0"] = [EVERYTHING, of.output_id, of.variant]
+        return bytes(doc.get_update(before))
+
+
+def _result_places(
+    parent: XmlFragment | XmlElement, path: tuple[int, ...] = ()
+) -> Iterator[tuple[UUID, tuple[int, ...]]]:
+    """Yield each prompt cell with the way to its result, as indexes of children."""
+    for index, child in enumerate(parent.children):
+        if not isinstance(child, XmlElement):
+            continue
+        here = (*path, index)
+        if child.tag not in CELL_TYPES:
+            yield from _result_places(child, here)
+            continue
+        cell = _uuid(child.attributes.get("cellId")) if child.tag == "promptCell" else None
+        tags = [part.tag if isinstance(part, XmlElement) else "" for part in child.children]
+        if cell is not None and "cellResult" in tags:
+            yield cell, (*here, tags.index("cellResult"))
+
+
 def replace_result(
     state: bytes, cell: UUID, content: list[Node], *, of: Result | None = None
 ) -> bytes:
-    """Return the update that puts the content in place of the cell's result.
-
-    Args:
-        state: all updates of the document, merged.
-        cell: id of a prompt cell in it.
-        content: blocks; an empty list leaves one empty paragraph.
-        of: the model's text that all of the content is, to be known for good.
-    """
-    doc = crdt.loaded(state)
-    before = doc.get_state()
-    element = _find(doc.get(FRAGMENT, type=XmlFragment), cell)
-    result = _result_of(element) if element is not None else None
-    if result is None:
-        message = f"wanted a prompt cell {cell}, got a document without it"
-        raise NoSuchCell(message)
-    with doc.transaction():
-        if len(result.children):
-            del result.children[0 : len(result.children)]
-        write_nodes(result, content or [{"type": "paragraph"}])
-        if of is not None:
-            origins = doc.get(ORIGINS, type=Map)
-            origins[str(doc.client_id)] = 1
-            origins[f"{doc.client_id}.0"] = [EVERYTHING, of.output_id, of.variant]
-    return bytes(doc.get_update(before))
+    """Return the update that replaces one cell's result (Results.replace)."""
+    return Results(state).replace(cell, content, of=of)
 
 
-def result_content(document: Node, cell: UUID) -> list[Node]:
-    """Return the blocks that stand in the cell's result; raise NoSuchCell without the cell."""
+def results_of(document: Node) -> dict[UUID, list[Node]]:
+    """Return the blocks that stand in the result of each prompt cell; of one id the first."""
+    found: dict[UUID, list[Node]] = {}
     for node in _cell_nodes(document):
-        if _uuid(node.get("attrs", {}).get("cellId")) == cell and node["type"] == "promptCell":
-            return list(_child(node, "cellResult").get("content", []))
-    message = f"wanted a prompt cell {cell}, got a document without it"
-    raise NoSuchCell(message)
-
-
-def _find(parent: XmlFragment | XmlElement, cell: UUID) -> XmlElement | None:
-    for child in parent.children:
-        if not isinstance(child, XmlElement):
-            continue
-        if child.tag == "promptCell" and _uuid(child.attributes.get("cellId")) == cell:
-            return child
-        found = _find(child, cell)
-        if found is not None:
-            return found
-    return None
-
-
-def _result_of(element: XmlElement) -> XmlElement | None:
-    for child in element.children:
-        if isinstance(child, XmlElement) and child.tag == "cellResult":
-            return child
-    return None
+        cell = _uuid(node.get("attrs", {}).get("cellId"))
+        if cell is not None and node["type"] == "promptCell":
+            found.setdefault(cell, list(_child(node, "cellResult").get("content", [])))
+    return found
 
 
 def _uuid(value: object) -> UUID | None:

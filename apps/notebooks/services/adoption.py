@@ -21,10 +21,12 @@ from apps.notebooks import ai, crdt, document, history, projection
 from apps.notebooks.chain.cells import (
     NoSuchCell,
     Result,
+    Results,
     cells_of,
     replace_result,
-    result_content,
+    results_of,
 )
+from apps.notebooks.chain.graph import CellSpec
 from apps.notebooks.chain.staleness import stands_untouched
 from apps.notebooks.models import CellOutput, Document, DocUpdate, Notebook
 from apps.notebooks.selectors import Access
@@ -109,12 +111,14 @@ def _adopt_where_untouched(notebook: uuid.UUID, rows: list[CellOutput]) -> None:
         return
     state, content = _read(notebook)
     cells = {cell.key.cell: cell for cell in cells_of(content, notebook)}
-    for row in rows:
-        cell = cells.get(row.cell_id)
-        if cell is None or cell.kind != "prompt":
-            continue
-        if not cell.text.strip() or _stands_whole(cell.output_id, cell.text):
-            _put(row, state, content, by=None)
+    _put([row for row in rows if _is_untouched(cells.get(row.cell_id))], state, content, by=None)
+
+
+def _is_untouched(cell: CellSpec | None) -> bool:
+    """Say whether it is a prompt cell in whose result nobody wrote."""
+    if cell is None or cell.kind != "prompt":
+        return False
+    return not cell.text.strip() or _stands_whole(cell.output_id, cell.text)
 
 
 def _stands_whole(output_id: str | None, text: str) -> bool:
@@ -134,7 +138,7 @@ def adopt(*, access: Access, by: User, output: uuid.UUID) -> CellOutput:
     Document.objects.select_for_update().get(pk=access.notebook.pk)
     row = output_of(access.notebook, output)
     state, content = _read(row.notebook_id)
-    _put(row, state, content, by=by)
+    _put([row], state, content, by=by)
     waiting = CellOutput.objects.filter(
         notebook=access.notebook, cell_id=row.cell_id, status=Status.WAITING
     )
@@ -173,7 +177,7 @@ def back(*, access: Access, by: User, cell: uuid.UUID) -> CellOutput:
         raise CellIsGone(_("The cell is not in the notebook any more"))
     if standing.output_id != str(row.output_id) or not stands_untouched(standing.text, row.text):
         raise PeopleWroteHere(_("People have written here since; their text stays"))
-    _append(access.notebook.pk, _replacing(state, cell, list(row.before)))
+    _append(access.notebook.pk, [replace_result(state, cell, list(row.before))])
     row.status, row.decided_by, row.decided_at = Status.TAKEN_BACK, by, timezone.now()
     row.save(update_fields=["status", "decided_by", "decided_at"])
     leave_trace("output.taken_back", row, by)
@@ -212,34 +216,34 @@ def _read(notebook: uuid.UUID) -> tuple[bytes, dict[str, Any]]:
     return state, document.decode(state)
 
 
-def _put(row: CellOutput, state: bytes, content: dict[str, Any], *, by: User | None) -> None:
-    result = Result(text=row.text, output_id=str(row.output_id), variant=row.variant)
-    try:
-        row.before = result_content(content, row.cell_id)
-    except NoSuchCell as gone:
-        raise CellIsGone(_("The cell is not in the notebook any more")) from gone
-    update = _replacing(state, row.cell_id, result.content(), of=result)
-    row.adopted_seq = _append(row.notebook_id, update)
-    row.status, row.decided_by, row.decided_at = Status.ADOPTED, by, timezone.now()
-    row.save(update_fields=["before", "status", "decided_by", "decided_at", "adopted_seq"])
+def _put(rows: list[CellOutput], state: bytes, content: dict[str, Any], *, by: User | None) -> None:
+    """Put the outputs into their cells, of which each comes once, in one append for all of them."""
+    if not rows:
+        return
+    standing, results = results_of(content), Results(state)
+    now = timezone.now()
+    payloads = []
+    for row in rows:
+        result = Result(text=row.text, output_id=str(row.output_id), variant=row.variant)
+        try:
+            payloads.append(results.replace(row.cell_id, result.content(), of=result))
+        except NoSuchCell as gone:
+            raise CellIsGone(_("The cell is not in the notebook any more")) from gone
+        row.before = standing[row.cell_id]
+    for row, number in zip(rows, _append(rows[0].notebook_id, payloads), strict=True):
+        row.adopted_seq = number
+        row.status, row.decided_by, row.decided_at = Status.ADOPTED, by, now
+    columns = ["before", "status", "decided_by", "decided_at", "adopted_seq"]
+    CellOutput.objects.bulk_update(rows, columns)
 
 
-def _replacing(
-    state: bytes, cell: uuid.UUID, blocks: list[dict[str, Any]], *, of: Result | None = None
-) -> bytes:
-    try:
-        return replace_result(state, cell, blocks, of=of)
-    except NoSuchCell as gone:
-        raise CellIsGone(_("The cell is not in the notebook any more")) from gone
-
-
-def _append(notebook: uuid.UUID, payload: bytes) -> int:
-    """Append the update and return its number."""
+def _append(notebook: uuid.UUID, payloads: list[bytes]) -> list[int | None]:
+    """Append the updates and return their numbers."""
     batch = updates.append(
         notebook_id=notebook,
-        incoming=[updates.Incoming(user_id=None, payload=payload)],
+        incoming=[updates.Incoming(user_id=None, payload=payload) for payload in payloads],
         origin=DocUpdate.Origin.MODEL,
     )
-    if batch.outcomes[0].refusal is not None:
+    if any(outcome.refusal is not None for outcome in batch.outcomes):
         raise NotebookIsClosed(_("The notebook is in the trash: the text waits until it is back"))
-    return batch.last
+    return [outcome.seq for outcome in batch.outcomes]

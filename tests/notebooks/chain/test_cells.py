@@ -4,18 +4,21 @@ import json
 from uuid import UUID, uuid4
 
 import pytest
-from pycrdt import merge_updates
+from pycrdt import Map, merge_updates
 
 from apps.notebooks.chain.cells import (
+    ORIGINS,
     NoSuchCell,
     Parameters,
     Result,
+    Results,
     cells_of,
     replace_result,
-    result_content,
+    results_of,
 )
 from apps.notebooks.chain.references import CellKey, Reference, WrittenReference
 from apps.notebooks.chain.staleness import stands_untouched
+from apps.notebooks.crdt import loaded
 from apps.notebooks.document import decode, encode
 
 HERE = UUID(int=7)
@@ -167,13 +170,28 @@ def test_a_result_for_a_cell_that_is_gone_is_refused():
     state = encode(document(brief_cell()))
     with pytest.raises(NoSuchCell, match="without it"):
         replace_result(state, TAGLINE, [])
-    with pytest.raises(NoSuchCell, match="without it"):
-        result_content(decode(state), TAGLINE)
+    assert TAGLINE not in results_of(decode(state))
+
+
+def test_results_of_several_cells_enter_together_each_with_an_id_of_its_own():
+    cells = [prompt_cell(words("Write"), cell=UUID(int=number)) for number in (10, 11, 12)]
+    state = encode(document(brief_cell(), {"type": "blockquote", "content": cells}))
+    results = Results(state)
+    updates = []
+    for number in (12, 10):
+        result = Result(text=f"Text {number}", output_id=f"o-{number}", variant=0)
+        updates.append(results.replace(UUID(int=number), result.content(), of=result))
+    after = merge_updates(state, *updates)
+    assert [cell.text for cell in cells_of(decode(after), HERE)[1:]] == ["Text 10", "", "Text 12"]
+    origins = loaded(after).get(ORIGINS, type=Map).to_py()
+    notes = {key: note[1] for key, note in origins.items() if key.endswith(".0")}
+    assert sorted(notes.values()) == ["o-10", "o-12"]
+    assert len(notes) == 2
 
 
 def test_the_blocks_of_a_result_can_be_put_back():
     state = encode(document(prompt_cell(words("Write"), result=[paragraph(words("Mine"))])))
-    kept = result_content(decode(state), TAGLINE)
+    kept = results_of(decode(state))[TAGLINE]
     after = put(state)
     back = merge_updates(after, replace_result(after, TAGLINE, kept))
     assert cells_of(decode(back), HERE)[0].text == "Mine"
