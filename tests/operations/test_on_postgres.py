@@ -14,6 +14,10 @@ FILES = [
     "tests/operations/test_backup.py",
     "tests/operations/test_export.py",
     "tests/operations/test_retention.py",
+    "tests/operations/test_erasing_pages.py",
+    "tests/inference/test_indexes.py",
+    "tests/console/test_metrics.py",
+    "tests/learning/test_packages.py",
 ]
 
 
