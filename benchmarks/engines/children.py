@@ -16,6 +16,7 @@ from benchmarks.peers.places import PEERS, ROOT, python_of
 from benchmarks.peers.work import THREADS
 
 ANSWER_WITHIN_S = 1800
+ADVICE = "make it with: python benchmarks/peers/prepare.py"
 
 
 class PeerFailed(Exception):
@@ -109,8 +110,7 @@ def start(name: str) -> Child:
     kind = KINDS[name]
     python = python_of(kind.environment)
     if not python.exists():
-        advice = "make it with: python benchmarks/peers/prepare.py"
-        raise PeerFailed(f"wanted {name} in {python.parent.parent}, got no environment; {advice}")
+        raise PeerFailed(f"wanted {name} in {python.parent.parent}, got no environment; {ADVICE}")
     log_of(name).parent.mkdir(parents=True, exist_ok=True)
     command = [str(python), "-m", f"benchmarks.peers.{kind.module}", *kind.words]
     with log_of(name).open("wb") as log:

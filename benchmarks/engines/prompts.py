@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from benchmarks.engines.children import ADVICE, PeerFailed
 from benchmarks.peers.places import STARTER
 from benchmarks.peers.places import model as place
 from benchmarks.peers.work import Job
@@ -23,7 +24,10 @@ class Writer:
     """Writes jobs for one model; the same seed gives the same texts."""
 
     def __init__(self, model: str) -> None:
-        self._tokenizer = AutoTokenizer.from_pretrained(place(model, "hf"))
+        folder = place(model, "hf")
+        if not folder.is_dir():
+            raise PeerFailed(f"wanted the model {model} in {folder}, got none; {ADVICE}")
+        self._tokenizer = AutoTokenizer.from_pretrained(folder)
         self._encoder = PromptEncoder(self._tokenizer)
         self._is_random = model != STARTER
 
