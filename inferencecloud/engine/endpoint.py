@@ -22,6 +22,10 @@ class RemoteFailed(EngineError):
     """A server did not do what was asked; the message says in plain words why."""
 
 
+class KeyRefused(RemoteFailed):
+    """A server does not accept the key."""
+
+
 class Busy(Exception):
     """A server has no time now, or something in it failed."""
 
@@ -78,7 +82,7 @@ class Endpoint:
             state = "has too many requests" if status == 429 else f"failed ({status})"
             raise Busy(f"{where} {state}{said}.", _retry_after_s(answer))
         if status in {401, 403}:
-            raise RemoteFailed(f"{where} refused the key ({status}): give this model another one.")
+            raise KeyRefused(f"{where} refused the key ({status}): give this model another one.")
         if status == 404:
             raise RemoteFailed(f"{where} knows no model {self.model}{said}.")
         raise RemoteFailed(f"{where} refused the request ({status}){said}.")

@@ -21,7 +21,7 @@ import httpx
 from inferencecloud.engine import wire
 from inferencecloud.engine.addresses import PinnedTransport
 from inferencecloud.engine.answering import Answer
-from inferencecloud.engine.endpoint import Busy, Endpoint, RemoteFailed
+from inferencecloud.engine.endpoint import Busy, Endpoint, KeyRefused, RemoteFailed
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.protocol import ModelInfo
 from inferencecloud.engine.requests import FinishReason, InvalidSampling, Request
@@ -169,6 +169,9 @@ class RemoteEngine(SerialEngine):
         )
         try:
             yield from answer.chunks(_listen(events))
+        except KeyRefused:
+            self.unload(request.model)  # who connects it again brings the key that is known then
+            raise
         finally:
             streaming.cancel()
             self._note(request.model, answer)

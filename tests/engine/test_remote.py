@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from inferencecloud.engine import (
@@ -25,7 +26,7 @@ from inferencecloud.engine import (
     Sampling,
     Text,
 )
-from inferencecloud.engine.endpoint import Endpoint, RemoteFailed
+from inferencecloud.engine.endpoint import Busy, Endpoint, RemoteFailed
 from inferencecloud.engine.remote import RemoteConfig, RemoteEngine, RemoteOnly
 from tests.engine.asking import ask, collect, write
 from tests.engine.stub_server import Answer, Handler, Stub, refusing, saying, serving
@@ -388,6 +389,36 @@ def test_a_server_that_is_not_there_is_told() -> None:
     engine.close()
     with pytest.raises(EngineClosed):
         engine.submit([])
+
+
+def test_a_model_whose_key_is_refused_later_has_to_be_connected_again() -> None:
+    with _connected(refusing(401, "revoked"), saying(LAMP)) as (engine, server):
+        finish = write(engine, ask("a", "x")).finish
+        assert finish is not None
+        assert "refused the key" in str(finish.error)
+        assert engine.models() == []
+        engine.connect(Endpoint(base_url=server.url, model="big", allow_private=True), key="tiny")
+        assert write(engine, ask("b", "x")).text == LAMP
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("7", 7.0),
+        ("-1", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_a_server_says_when_to_come_back_by_a_number_or_a_date(
+    told: str, expected: float | None
+) -> None:
+    endpoint = Endpoint(base_url="https://example.com/v1", model="m")
+    with pytest.raises(Busy) as caught:
+        endpoint.check(httpx.Response(503, headers={"Retry-After": told}), "<html>")
+    assert caught.value.wait_s == expected
+    assert str(caught.value) == "The server at example.com failed (503)."
 
 
 def test_the_key_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -> None:

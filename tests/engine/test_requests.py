@@ -30,11 +30,23 @@ from inferencecloud.engine import (
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
         ({"max_chars": 0}, "max_chars must be at least 1 or None, got 0"),
         ({"stop": ("",)}, "stop must be strings that are not empty"),
+        ({"top_k": -1}, "top_k must be at least 0, got -1"),
+        ({"min_p": 1.1}, "min_p must be between 0 and 1, got 1.1"),
+        ({"logprobs": -1}, "logprobs must be None or 0 to 20, got -1"),
+        ({"logprobs": 21}, "logprobs"),
+        ({"banned": ("cheap", " ")}, "banned must be phrases that are not empty"),
     ],
 )
 def test_sampling_out_of_range_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSampling, match=message):
         Sampling(**wrong)
+
+
+@pytest.mark.parametrize("deadline_s", [0, -1.0])
+def test_a_deadline_lies_ahead(deadline_s: float) -> None:
+    message = Message(Role.USER, (Text("x"),))
+    with pytest.raises(InvalidSampling, match="deadline_s must be above 0 or None"):
+        Request(id="a", model="m", messages=(message,), deadline_s=deadline_s)
 
 
 def test_a_request_without_a_segment_is_refused() -> None:
