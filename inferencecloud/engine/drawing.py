@@ -23,7 +23,7 @@ from inferencecloud.engine.requests import Sampling
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-_CANDIDATES = (256, 4096)
+_CANDIDATES = (256, 4096, 32768)  # then all
 _GROUP = 16  # of so many tokens the largest stands for all while the threshold is sought
 _SINGLE_SLACK = 4e-6  # what a sum over V in float32 may be off by, relatively
 _DOUBLE_SLACK = 1e-11
@@ -70,9 +70,9 @@ class _Unclear(Exception):  # not an error: it says that the quick way does not 
 def draw(scores: Tensor, sampling: Sampling, position: int) -> int:
     """Return what `draw_slowly` returns, usually after a glance; scores (V) float32 on the CPU."""
     chance = uniform(sampling.seed, position)
-    for count in _CANDIDATES:
-        if 2 * count > len(scores) or sampling.top_k > count:
-            continue
+    width = len(scores)
+    fitting = [n for n in _CANDIDATES if 2 * n <= width and sampling.top_k <= n]
+    for count in (*fitting, width):
         likeliest = _Likeliest.of(scores, count)
         if likeliest is None:
             break
@@ -111,12 +111,12 @@ class _Likeliest:
             largest = values[: width * _GROUP].reshape(_GROUP, width).max(axis=0)
         place = len(largest) - count
         threshold = np.partition(largest, place)[place]
-        is_all = bool(np.isneginf(threshold))
-        ids = np.flatnonzero(values > threshold if is_all else values >= threshold)
+        is_impossible = bool(np.isneginf(threshold))
+        ids = np.flatnonzero(values > threshold if is_impossible else values >= threshold)
         ids = ids[np.argsort(-values[ids], kind="stable")]
         if not len(ids) or not np.isfinite(values[ids]).all():
             return None
-        return cls(scores, ids, is_all)
+        return cls(scores, ids, is_impossible or count == len(values))
 
     def shares(self, sampling: Sampling) -> _Shares:
         """Return the shares by a sum over all tokens in float32, or over the k likeliest."""

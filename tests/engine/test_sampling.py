@@ -145,7 +145,7 @@ samplings = st.builds(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     samplings,
     st.integers(0, 2**30),
