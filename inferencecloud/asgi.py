@@ -10,8 +10,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inferencecloud.settings.dev")
 django_application = get_asgi_application()
 
-from apps.core import health  # noqa: E402  (the consumers need the app registry)
-from apps.core.metering import MeteredSockets  # noqa: E402
+from apps.core.metering import MeteredSockets  # noqa: E402  (the consumers need the app registry)
 from apps.realtime import publish  # noqa: E402
 from inferencecloud import routing  # noqa: E402
 from inferencecloud.body_limit import BodyLimit  # noqa: E402
@@ -23,7 +22,6 @@ async def begin() -> None:
     """Get ready: worker threads publish into this loop, the end is announced, long pauses are spared."""
     publish.use_this_loop()
     say_before_the_end(settings.DRAIN_SECONDS)
-    health.ask_ahead()
     gc.collect()
     gc.freeze()  # what is loaded by now stays: no later collection need walk through it
 

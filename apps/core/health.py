@@ -11,13 +11,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillBusy
 from functools import cache as once
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from celery import current_app
+from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
@@ -76,12 +78,6 @@ def _answer(asked: "Future[bool]", deadline: float) -> bool:
         return False
 
 
-def ask_ahead() -> None:
-    """Ask everything once, so that the first probe need not wait for what takes long the first time."""
-    for probe in PROBES:
-        probe.begin()
-
-
 def _database() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
@@ -104,11 +100,19 @@ class MigrationsMissing(Exception):
 
 @once  # what was applied stays applied: only a refusal is asked again
 def _refuse_missing_migrations() -> None:
-    executor = MigrationExecutor(connection)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    missing = sorted(_written() - set(MigrationRecorder(connection).applied_migrations()))
     if missing:
-        message = f"{len(missing)} migrations are not applied, the first of them {missing[0][0]}"
+        message = f"{len(missing)} migrations are not applied, the first is {'.'.join(missing[0])}"
         raise MigrationsMissing(message)
+
+
+def _written() -> set[tuple[str, str]]:
+    """Return the migrations that lie beside the apps, without importing them: that takes a while."""
+    return {
+        (app.label, file.stem)
+        for app in apps.get_app_configs()
+        for file in Path(app.path, "migrations").glob("[!_]*.py")
+    }
 
 
 def _cache() -> bool:
