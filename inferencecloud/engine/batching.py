@@ -146,6 +146,8 @@ class BatchingEngine:
             kv_blocks_total=sum(s.pool.count for s in schedulers),
             prefix_query_tokens=sum(s.counts.prefix_query_tokens for s in schedulers),
             prefix_hit_tokens=sum(s.counts.prefix_hit_tokens for s in schedulers),
+            drafted_tokens=sum(s.counts.drafted_tokens for s in schedulers),
+            held_tokens=sum(s.counts.held_tokens for s in schedulers),
             preemptions=sum(s.counts.preemptions for s in schedulers),
             prefill_tokens=sum(lane.tally.prefill_tokens for lane in lanes),
             generated_tokens=sum(lane.tally.generated_tokens for lane in lanes),
@@ -294,12 +296,17 @@ class BatchingEngine:
             lane.tally.failures += 1
             self._end(sequence, FinishReason.FAILED, problem)
 
-        for sequence, choice in lane.step(fail):
+        def take(sequence: Sequence, choice: Choice) -> None:
+            if sequence.reason is not None:  # the token before was its last
+                return
+            lane.tally.generated_tokens += 1
             try:
                 self._take(sequence, choice, lane)
             except Exception as error:  # whatever breaks in one request, the others go on
                 logger.exception("Request %s failed while it was told", sequence.request.id)
                 fail(sequence, GenerationFailed(error))
+
+        lane.step(fail, take)
 
     def _take(self, sequence: Sequence, choice: Choice, lane: Lane) -> None:
         """Add a token to an answer; end it at the model's end, a stop string or a limit."""

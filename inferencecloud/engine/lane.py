@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from inferencecloud.engine.blocks import root_key
-from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.blocks import BLOCK_TOKENS, root_key
+from inferencecloud.engine.choosing import Fail, choose
+from inferencecloud.engine.drafting import StepCost, measured
 from inferencecloud.engine.growing import GrowingPrompt
 from inferencecloud.engine.loading import Spelling
 from inferencecloud.engine.protocol import ModelInfo
 from inferencecloud.engine.requests import Message, Request, Role, Text
 from inferencecloud.engine.runner import Runner
-from inferencecloud.engine.sampling import Choice, Sampler, choose_batch
+from inferencecloud.engine.sampling import Choice, Sampler
 from inferencecloud.engine.scheduler import Scheduler, Span
 from inferencecloud.engine.sequence import Sequence, Times
 from inferencecloud.engine.serial import GenerationFailed
@@ -27,10 +28,11 @@ from inferencecloud.engine.text import TextStream
 
 logger = logging.getLogger(__name__)
 
-Fail = Callable[[Sequence, EngineError], None]
+Take = Callable[[Sequence, Choice], None]
 
 _WARM_UP_PROMPT_TOKENS = 128
 _WARM_UP_NEW_TOKENS = 24
+_WARM_UP_STEPS = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,21 +77,23 @@ class Lane:
             times=Times(submitted_at=time.monotonic()),
         )
 
-    def step(self, fail: Fail) -> list[tuple[Sequence, Choice]]:
-        """Compute one step; return the tokens that it brought. What breaks a sequence goes to `fail`."""
+    def step(self, fail: Fail, take: Take) -> None:
+        """Compute one step; the tokens that it brings go to `take`, what breaks a sequence to `fail`."""
         spans = self.scheduler.plan()
         now = self.used_at = time.monotonic()
         for span in spans:
             if span.sequence.times.started_at is None:
                 span.sequence.times.started_at = now
-        choices: list[tuple[Sequence, Choice]] = []
         for part, logits in self._run(spans, fail):
-            bringing = [span.sequence for span in part if span.brings_token]
+            rows = self._sound(part, logits, fail)
             self._count(part)
+            bringing = [(span, rows[span]) for span in part if span in rows]
             self.scheduler.advance(part)
-            if bringing:
-                choices += self._choose(*self._sound(bringing, logits, fail), fail)
-        return choices
+            for span, choices in choose(bringing, fail):
+                for choice in choices:
+                    take(span.sequence, choice)
+                if span.draft:
+                    self.scheduler.confirm(span, len(choices) - 1)
 
     def warm_up(self) -> None:
         """Take the first, slow steps, and measure the speed for one request alone."""
@@ -104,6 +108,7 @@ class Lane:
                 sequence.token_ids.append(1)
                 self._rehearse(sequence)
             ended = time.perf_counter()
+            cost = self._step_cost(sequence) if self.runner.shares_blocks else None
             self.scheduler.remove(sequence)
             self.runner.forget(sequence)
             self.scheduler.pool.clear_cache()
@@ -112,8 +117,22 @@ class Lane:
             prefill_tokens_per_s=len(prompt) / (filled - started),
             decode_tokens_per_s=_WARM_UP_NEW_TOKENS / (ended - filled),
         )
+        self.scheduler.cost = cost
         self.tally = Tally()
         self.scheduler.counts = type(self.scheduler.counts)()
+
+    def _step_cost(self, sequence: Sequence) -> StepCost:
+        """Measure how much a step costs more when drafted tokens are checked in it."""
+        sequence.token_ids.append(1)
+        draft = (1,) * (BLOCK_TOKENS - sequence.computed % BLOCK_TOKENS - 1)
+        times: dict[int, float] = {}
+        for guess in ((), draft):
+            span = Span(sequence, 1 + len(guess), guess)
+            began = time.perf_counter()
+            for _ in range(_WARM_UP_STEPS):
+                self.runner.run([span])
+            times[len(guess)] = (time.perf_counter() - began) / _WARM_UP_STEPS
+        return measured(times[0], times[len(draft)], tokens=1 + len(draft))
 
     def _rehearsal(self, prompt: list[int]) -> Sequence:
         message = Message(Role.USER, (Text("warm-up"),))
@@ -167,45 +186,24 @@ class Lane:
     def _count(self, spans: Seq[Span]) -> None:
         self.tally.steps += 1
         for span in spans:
-            if span.brings_token:
-                self.tally.generated_tokens += 1
-            self.tally.prefill_tokens += span.tokens - (1 if span.sequence.is_decoding else 0)
+            known = span.tokens - len(span.draft)
+            self.tally.prefill_tokens += known - (1 if span.sequence.is_decoding else 0)
 
-    def _sound(
-        self, sequences: list[Sequence], logits: Tensor, fail: Fail
-    ) -> tuple[list[Sequence], Tensor]:
-        """Return those whose scores are numbers; the others fail."""
-        sound = logits.amax(dim=1).isfinite()
-        if bool(sound.all()):
-            return sequences, logits
-        for place in (~sound).nonzero().flatten().tolist():
-            fail(sequences[place], GenerationFailed("its scores are not finite numbers"))
-        kept = sound.nonzero().flatten()
-        return [sequences[place] for place in kept.tolist()], logits[kept]
-
-    def _choose(
-        self, sequences: list[Sequence], logits: Tensor, fail: Fail
-    ) -> list[tuple[Sequence, Choice]]:
-        """Return the next token of each that has one; what contradicts itself fails alone."""
-        choices: list[tuple[Sequence, Choice]] = []
-        plain = [place for place, s in enumerate(sequences) if s.sampler.is_plain]
-        if plain:
-            rows = logits if len(plain) == len(sequences) else logits[plain]
-            chosen = choose_batch([sequences[p].sampler for p in plain], rows, [()] * len(plain))
-            choices = [(sequences[p], choice) for p, choice in zip(plain, chosen, strict=True)]
-        for place, sequence in enumerate(sequences):
-            if sequence.sampler.is_plain:
-                continue
-            try:
-                choice = sequence.sampler.choose(logits[place], sequence.answer)
-            except EngineError as problem:
-                fail(sequence, problem)
-            except Exception as error:  # whatever breaks in one request, the others go on
-                logger.exception("No token could be chosen for %s", sequence.request.id)
-                fail(sequence, GenerationFailed(error))
-            else:
-                choices.append((sequence, choice))
-        return choices
+    def _sound(self, spans: Seq[Span], logits: Tensor, fail: Fail) -> dict[Span, Tensor]:
+        """Return the logits (rows, V) of every span that wants some; what is no number ends its sequence."""
+        if not len(logits):
+            return {}
+        finite = logits.amax(dim=1).isfinite().tolist()
+        rows: dict[Span, Tensor] = {}
+        row = 0
+        for span in spans:
+            here = slice(row, row + span.rows)
+            row += span.rows
+            if not all(finite[here]):
+                fail(span.sequence, GenerationFailed("its scores are not finite numbers"))
+            elif span.rows:
+                rows[span] = logits[here]
+        return rows
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -15,6 +15,8 @@ class EngineMetrics:
     kv_blocks_total: int = 0
     prefix_query_tokens: int = 0  # of prompts that were begun
     prefix_hit_tokens: int = 0  # of these, computed before for somebody else
+    drafted_tokens: int = 0  # guessed, and checked by the model
+    held_tokens: int = 0  # of these, right
     preemptions: int = 0
     prefill_tokens: int = 0
     generated_tokens: int = 0

@@ -25,10 +25,12 @@ from inferencecloud.engine.sequence import Sequence
 class Runner(Protocol):
     """Runs one model."""
 
-    shares_blocks: bool  # whether what one sequence computed serves another
+    shares_blocks: (
+        bool  # whether what one sequence computed serves another, and drafts can be checked
+    )
 
     def run(self, spans: Seq[Span]) -> Tensor:
-        """Compute the spans; return the logits (R, V) float32 of those that bring a token, in order."""
+        """Compute the spans; return the logits float32: as many rows of each as it wants, in order."""
 
     def forget(self, sequence: Sequence) -> None:
         """Let go of what is kept for a sequence that has ended or was displaced."""
@@ -70,11 +72,15 @@ class PagedRunner:
             used = span.sequence.blocks[:longest]
             tables[row, : len(used)] = used
             here = slice(starts[row], starts[row + 1])
-            ids[here] = span.sequence.token_ids[begin : begin + span.tokens]
+            ids[here] = span.token_ids
             positions[here] = np.arange(begin, begin + span.tokens)
         rows = np.repeat(np.arange(len(spans)), counts)
         blocks = tables[rows, positions // BLOCK_TOKENS].astype(np.int64)
-        wanted = [starts[row + 1] - 1 for row, span in enumerate(spans) if span.brings_token]
+        wanted = [
+            place
+            for row, span in enumerate(spans)
+            for place in range(starts[row + 1] - span.rows, starts[row + 1])
+        ]
         return Batch(
             token_ids=self._tensor(ids),
             positions=self._tensor(positions),
@@ -117,8 +123,7 @@ class CacheRunner:
         cache = self._caches.get(sequence)
         if cache is None or cache.get_seq_length() != sequence.computed:
             cache = self._caches[sequence] = self._again(sequence)
-        begin = sequence.computed
-        return self._forward(sequence.token_ids[begin : begin + span.tokens], cache)
+        return self._forward(span.token_ids, cache)
 
     def _again(self, sequence: Sequence) -> DynamicCache:
         """Return a cache of what counts as computed: after a wrong guess it is made anew."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from inferencecloud.engine.blocks import BLOCK_TOKENS, BlockPool, Key
+from inferencecloud.engine.drafting import StepCost
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.line import WaitingLine
 from inferencecloud.engine.sequence import Sequence
@@ -32,6 +33,7 @@ class Limits:
     sequences: int = 64  # that write at the same time
     prefill_tokens: int = 512  # of a step in which nobody writes
     mixed_tokens: int = 128  # of prompts, in a step in which somebody writes
+    draft_tokens: int = 4  # guessed at most for each who writes; 0: none
 
     def __post_init__(self) -> None:
         for name in ("sequences", "prefill_tokens", "mixed_tokens"):
@@ -45,11 +47,25 @@ class Span:
 
     sequence: Sequence
     tokens: int
+    draft: tuple[int, ...] = ()  # the last of them are a guess, which stands in no sequence yet
 
     @property
     def brings_token(self) -> bool:
         """Tell whether the next token of the answer can be chosen afterwards."""
-        return not self.sequence.is_open and self.tokens == self.sequence.pending
+        known = self.tokens - len(self.draft)
+        return not self.sequence.is_open and known == self.sequence.pending
+
+    @property
+    def rows(self) -> int:
+        """Return for how many of its tokens the logits are wanted."""
+        return 1 + len(self.draft) if self.brings_token else 0
+
+    @property
+    def token_ids(self) -> list[int]:
+        """Return the ids to compute."""
+        begin = self.sequence.computed
+        known = self.tokens - len(self.draft)
+        return [*self.sequence.token_ids[begin : begin + known], *self.draft]
 
 
 @dataclass(slots=True)
@@ -59,6 +75,8 @@ class Counts:
     preemptions: int = 0
     prefix_query_tokens: int = 0  # of prompts that were admitted
     prefix_hit_tokens: int = 0  # of these, found computed
+    drafted_tokens: int = 0
+    held_tokens: int = 0  # of these, as the model would have them
 
 
 class Scheduler:
@@ -71,6 +89,7 @@ class Scheduler:
         self.line = WaitingLine()  # their prompts are complete
         self._early: list[Sequence] = []  # their prompts still grow, by rank
         self.running: list[Sequence] = []  # they have blocks, by rank
+        self.cost: StepCost | None = None  # measured at warm-up; without it nothing is drafted
         self._computing: dict[Key, Sequence] = {}  # who is about to compute a block of a prompt
 
     @property
@@ -103,8 +122,10 @@ class Scheduler:
         spans: dict[Sequence, Span] = {}
         for sequence in list(self.running):
             self._trim(sequence)
-            if sequence.is_decoding and self._fit(sequence, 1, spans):
-                spans[sequence] = Span(sequence, 1)
+            if sequence.is_decoding:
+                draft = self._draft(sequence)
+                if self._fit(sequence, 1 + len(draft), spans):
+                    spans[sequence] = Span(sequence, 1 + len(draft), draft)
         room = self.limits.mixed_tokens if spans else self.limits.prefill_tokens
         reading = [sequence for sequence in self.running if sequence not in spans]
         for sequence in sorted(reading, key=lambda s: (s.is_open, s.rank)):
@@ -114,17 +135,43 @@ class Scheduler:
         return list(spans.values())
 
     def advance(self, spans: Iterable[Span]) -> None:
-        """Take note that the spans are computed: full blocks can be found from now on."""
+        """Take note that the spans are computed, drafts aside: full blocks can be found from now on."""
         for span in spans:
-            sequence = span.sequence
-            before = sequence.computed // BLOCK_TOKENS
-            sequence.computed += span.tokens
-            keys = sequence.known_keys()
-            for place in range(before, sequence.computed // BLOCK_TOKENS):
-                self.pool.seal(sequence.blocks[place], keys[place])
-                if self._computing.get(keys[place]) is sequence:
-                    del self._computing[keys[place]]
-            self.line.serve(sequence.request.owner, span.tokens)
+            if span.sequence in self.running:
+                known = span.tokens - len(span.draft)
+                self._reach(span.sequence, span.sequence.computed + known)
+
+    def confirm(self, span: Span, held: int) -> None:
+        """Take note that so many tokens of the draft are in the answer, and the one after them."""
+        self.counts.drafted_tokens += len(span.draft)
+        self.counts.held_tokens += held
+        span.sequence.lookup.learn(len(span.draft), held)
+        if held and span.sequence in self.running:
+            self._reach(span.sequence, len(span.sequence.token_ids) - 1)
+
+    def _reach(self, sequence: Sequence, computed: int) -> None:
+        before, tokens = sequence.computed // BLOCK_TOKENS, computed - sequence.computed
+        sequence.computed = computed
+        keys = sequence.known_keys()
+        for place in range(before, computed // BLOCK_TOKENS):
+            self.pool.seal(sequence.blocks[place], keys[place])
+            if self._computing.get(keys[place]) is sequence:
+                del self._computing[keys[place]]
+        self.line.serve(sequence.request.owner, tokens)
+
+    def _draft(self, sequence: Sequence) -> tuple[int, ...]:
+        """Return a guess at the next tokens where it pays to have it checked, and displaces nobody."""
+        most = min(self.limits.draft_tokens, sequence.answer_limit - sequence.answer_tokens - 1)
+        if self.cost is None or most < 1:
+            return ()
+        writers = sum(each.is_decoding for each in self.running)
+        if not self.cost.pays(sequence.lookup.hope, writers):
+            sequence.lookup.recover()
+            return ()
+        room = len(sequence.blocks) * BLOCK_TOKENS - sequence.computed - 1
+        if self.pool.free > 2 * len(self.running):
+            room += BLOCK_TOKENS
+        return sequence.lookup.draft(sequence.token_ids, min(most, room))
 
     def _read(self, sequence: Sequence, room: int, spans: dict[Sequence, Span]) -> int:
         """Let a sequence compute as much of its prompt as there is room; return how much that is."""

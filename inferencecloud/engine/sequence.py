@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from inferencecloud.engine.blocks import BLOCK_TOKENS, Key, next_key
+from inferencecloud.engine.drafting import Lookup
 from inferencecloud.engine.growing import GrowingPrompt, Source, common_prefix
 from inferencecloud.engine.requests import Finish, FinishReason, Request, Resume
 from inferencecloud.engine.text import TextStream
@@ -72,6 +73,7 @@ class Sequence:
     keys: list[Key] = field(default_factory=list)  # of the full blocks of token_ids
     reason: FinishReason | None = None
     was_admitted: bool = False
+    lookup: Lookup = field(default_factory=Lookup)
 
     @property
     def rank(self) -> tuple[int, int]:

@@ -1,0 +1,69 @@
+"""Choose the next tokens of a step: one for each sequence, or as many as its draft holds and one more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Seq
+
+import torch
+from torch import Tensor
+
+from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.sampling import Choice, choose_batch
+from inferencecloud.engine.scheduler import Span
+from inferencecloud.engine.sequence import Sequence
+from inferencecloud.engine.serial import GenerationFailed
+
+logger = logging.getLogger(__name__)
+
+Fail = Callable[[Sequence, EngineError], None]
+
+
+def choose(wanted: Seq[tuple[Span, Tensor]], fail: Fail) -> Iterator[tuple[Span, list[Choice]]]:
+    """Yield the next tokens of each span from its logits (rows, V); what breaks goes to `fail`, alone.
+
+    A row serves when all drafted tokens before it are what was chosen; the first that differs is the last.
+    """
+    plain = [(span, rows) for span, rows in wanted if span.sequence.sampler.is_plain]
+    if plain:
+        yield from _likeliest(plain)
+    for span, rows in wanted:
+        if span.sequence.sampler.is_plain:
+            continue
+        try:
+            choices = _sampled(span, rows)
+        except EngineError as problem:
+            fail(span.sequence, problem)
+        except Exception as error:  # whatever breaks in one request, the others go on
+            logger.exception("No token could be chosen for %s", span.sequence.request.id)
+            fail(span.sequence, GenerationFailed(error))
+        else:
+            yield span, choices
+
+
+def _likeliest(wanted: Seq[tuple[Span, Tensor]]) -> Iterator[tuple[Span, list[Choice]]]:
+    """Yield the greedy choices, found for all rows at once."""
+    samplers = [span.sequence.sampler for span, rows in wanted for _ in range(len(rows))]
+    rows = wanted[0][1] if len(wanted) == 1 else torch.cat([rows for _, rows in wanted])
+    chosen = iter(choose_batch(samplers, rows, [()] * len(samplers)))
+    for span, own_rows in wanted:
+        own = [next(chosen) for _ in range(len(own_rows))]
+        yield span, own[: 1 + _held(span.draft, own)]
+
+
+def _held(draft: Seq[int], chosen: Seq[Choice]) -> int:
+    """Return how many drafted tokens are what was chosen."""
+    return next((n for n, guess in enumerate(draft) if guess != chosen[n].token_id), len(draft))
+
+
+def _sampled(span: Span, rows: Tensor) -> list[Choice]:
+    """Return the choices of a sequence that draws, or whose choice depends on its answer."""
+    answer, choices = span.sequence.answer, []
+    for row, guess in zip(rows, (*span.draft, None), strict=True):
+        choice = span.sequence.sampler.choose(row, answer)
+        choices.append(choice)
+        answer.append(choice.token_id)
+        if choice.token_id != guess:
+            break
+    return choices
