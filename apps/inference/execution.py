@@ -174,7 +174,7 @@ def _load(deployment: Deployment, look: Callable[[], None]) -> ModelInfo:
     if known is not None:
         return known
     loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
-    loading = loader.submit(host.load, deployment)
+    loading = loader.submit(host.loader(deployment))
     loader.shutdown(wait=False)
     while True:
         try:

@@ -5,7 +5,7 @@
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,17 +117,32 @@ def loaded(deployment: Deployment) -> ModelInfo | None:
 
 def load(deployment: Deployment) -> ModelInfo:
     """Return the deployment's model, loaded and warm; this takes seconds the first time."""
+    return loader(deployment)()
+
+
+def loader(deployment: Deployment) -> Callable[[], ModelInfo]:
+    """Return what loads the deployment's model; it asks the database nothing, and so fits any thread.
+
+    Raises:
+        SealBroken: The model is at another server, whose key cannot be read.
+    """
     key = str(deployment.variant_id)
     with _lock:
         loading = _loading.setdefault(key, threading.Lock())
-    with loading:
-        return loaded(deployment) or _load(deployment.variant, key)
+    open_it = _opener(deployment.variant, key)
+
+    def load_once() -> ModelInfo:
+        with loading:
+            return loaded(deployment) or open_it()
+
+    return load_once
 
 
-def _load(variant: Variant, key: str) -> ModelInfo:
+def _opener(variant: Variant, key: str) -> Callable[[], ModelInfo]:
     if variant.root == Variant.Root.REMOTE:
-        return remote_engine().connect(catalog.endpoint_of(variant), key=key)
-    return engine().load(variant.folder, key=key)
+        endpoint = catalog.endpoint_of(variant)
+        return lambda: remote_engine().connect(endpoint, key=key)
+    return lambda: engine().load(variant.folder, key=key)
 
 
 def load_named(name: str) -> ModelInfo:
