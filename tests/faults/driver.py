@@ -45,9 +45,7 @@ def begin_long(number: int) -> Any:
 def state(run: str) -> Any:
     """Return everything that the test judges."""
     row = Run.objects.get(pk=run)
-    told = Counter(
-        (note["kind"], note.get("output")) for note in notes.notes() if note["run"] == run
-    )
+    told = Counter((note["kind"], note.get("output")) for note in notes.notes(run))
     outputs = Output.objects.filter(step_run__run=row).order_by("step_run__position", "variant")
     waiting = Delivery.objects.filter(row__payload__run=run, delivered_at__isnull=True)
     return {

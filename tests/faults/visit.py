@@ -43,7 +43,7 @@ class Presser:
             "Cookie": self.cookie,
             "X-CSRFToken": _token(self.cookie),
         }
-        async with httpx.AsyncClient(headers=headers, timeout=15) as client:
+        async with httpx.AsyncClient(headers=headers, timeout=60) as client:
             for number in itertools.count():
                 if enough.is_set():
                     return

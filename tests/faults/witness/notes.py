@@ -21,10 +21,11 @@ def take(message: Message) -> None:
         os.close(descriptor)
 
 
-def notes() -> list[dict[str, Any]]:
-    """Return every delivery so far."""
+def notes(run: str) -> list[dict[str, Any]]:
+    """Return every delivery of the run so far; not one of which another process writes the line."""
     path = _path()
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    written = path.read_text().split("\n")[:-1] if path.exists() else []
+    return [note for line in written if run in line if (note := json.loads(line))["run"] == run]
 
 
 def _path() -> Path:
