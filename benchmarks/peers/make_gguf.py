@@ -108,6 +108,8 @@ def main(name: str, forms: list[str]) -> None:
         status = llama_cpp.llama_model_quantize(str(whole).encode(), target, ctypes.byref(params))
         if status != 0:
             raise NotConverted(f"wanted {name} as {form}, got status {status}")
+    if "f32" not in forms:
+        whole.unlink()
 
 
 if __name__ == "__main__":
