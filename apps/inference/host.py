@@ -47,9 +47,16 @@ _loading: dict[str, threading.Lock] = {}
 def local_engine() -> Engine:
     """Return an engine that runs models in this process."""
     # torch takes seconds to import: only a process that writes pays for it.
-    from inferencecloud.engine.local import EngineConfig, TransformersEngine  # noqa: PLC0415
+    from inferencecloud.engine.batching import BatchingEngine  # noqa: PLC0415
+    from inferencecloud.engine.config import BatchingConfig  # noqa: PLC0415
 
-    return TransformersEngine(EngineConfig(threads=settings.ENGINE_THREADS or None))
+    return BatchingEngine(
+        BatchingConfig(
+            threads=settings.ENGINE_THREADS or None,
+            kv_bytes=settings.ENGINE_KV_MEMORY_MB * 1024 * 1024,
+            models_kept=settings.ENGINE_MODELS_KEPT,
+        )
+    )
 
 
 def scripted_engine() -> Engine:

@@ -8,6 +8,8 @@ env = environ.Env()
 # texts cost nothing, is for tests and benchmarks alone.
 INFERENCE_ENGINE: str = env.str("INFERENCE_ENGINE", default="apps.inference.host.local_engine")
 ENGINE_THREADS: int = env.int("ENGINE_THREADS", default=0)  # 0: the cores that are free, but one
+ENGINE_KV_MEMORY_MB: int = env.int("ENGINE_KV_MEMORY_MB", default=1024)  # of each loaded model
+ENGINE_MODELS_KEPT: int = env.int("ENGINE_MODELS_KEPT", default=4)
 # Whether models may be served from private addresses: inside the house other things listen, too.
 REMOTE_MODELS_PRIVATE: bool = env.bool("REMOTE_MODELS_PRIVATE", default=False)
 MODEL_KEYS_SECRET: str = env.str("MODEL_KEYS_SECRET", default="")  # seals the keys of other servers
