@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import servers
+from tests import servers, visitors
 from tests.e2e.conftest import Visits, shoot
 from tests.e2e.test_chain import arriving, update
 from tests.e2e.test_pages import look_at
@@ -114,3 +114,41 @@ def _set_for_everybody(page: Page, tokens: int) -> None:
     page.get_by_label("Tokens a day", exact=True).fill(str(tokens))
     page.get_by_role("button", name="Set", exact=True).click()
     expect(page.get_by_text("The limit is set.")).to_be_visible()
+
+
+def test_an_admin_sees_what_would_go_types_a_word_and_sees_what_went(
+    visit: Visits, made: dict[str, str]
+) -> None:
+    visit.recorder.excuse("status of 422")  # of the wrong word
+    jonas = visit("jonas", "/o/alder-finch/settings/")
+    jonas.get_by_role("link", name="Erase…").click()
+    expect(jonas.get_by_text("Nothing yet.")).to_be_visible()
+    look_at(jonas, "operations-erasing")
+    jonas.get_by_label("Person", exact=True).select_option(label=_label_of(jonas, "Tomás"))
+    jonas.get_by_role("button", name="See what would go").click()
+    jonas.get_by_label("Password").fill(visitors.demo_accounts(visit.data_dir)["jonas"].password)
+    jonas.get_by_role("button", name="Go on").click()
+    expect(jonas.get_by_role("heading", name="What goes")).to_be_visible()
+    look_at(jonas, "operations-erase-person")
+    jonas.get_by_role("link", name="Leave it as it is").click()
+
+    jonas.goto(f"{CONSOLE}runs/{made['run']}/")
+    jonas.get_by_role("link", name="Erase…").click()
+    look_at(jonas, "operations-erase-text")
+    sure = jonas.get_by_label("Type erase to go on")
+    sure.fill("perhaps")
+    jonas.get_by_role("button", name="Forget it for good").click()
+    expect(jonas.get_by_text("Nothing was erased.")).to_be_visible()
+    sure.fill("erase")
+    jonas.get_by_role("button", name="Forget it for good").click()
+
+    expect(jonas.get_by_text("The text is forgotten.")).to_be_visible()
+    expect(jonas.locator("main li").get_by_text("A text of a model")).to_be_visible()
+    look_at(jonas, "operations-erased")
+    jonas.goto(f"{CONSOLE}runs/{made['run']}/")
+    expect(jonas.get_by_text("Erased", exact=True)).to_be_visible()
+
+
+def _label_of(page: Page, name: str) -> str:
+    options = page.get_by_label("Person", exact=True).locator("option").all_inner_texts()
+    return next(one for one in options if name.casefold()[:3] in one.casefold())
