@@ -6,6 +6,7 @@
 #   make test PYTEST_ARGS=…         the tests
 #   make prove                      the long runs behind our promises
 #   make bench                      the figures, each against a peer
+#   make sanitize                   the kernels' tests with every access to memory watched
 #   make clean                      remove what was built and installed; your data stays
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -18,7 +19,7 @@ PRODUCTION := env DJANGO_SETTINGS_MODULE=inferencecloud.settings.prod ALLOWED_HO
 	SECRET_KEY=only-for-this-check-and-long-enough-0123456789-abcdefghijklm \
 	DATABASE_URL=postgres://localhost/nothing REDIS_URL=redis://localhost/0
 
-.PHONY: setup run check format test prove bench clean
+.PHONY: setup run check format test prove bench sanitize clean
 
 run:
 	@$(PYTHON) scripts/prepare.py
@@ -51,6 +52,9 @@ prove: setup
 
 bench: setup
 	@for figure in benchmarks/*.py; do echo "== $$figure"; $(BIN)/python $$figure || exit 1; done
+
+sanitize: setup
+	$(BIN)/python scripts/sanitize_kernels.py $(PYTEST_ARGS)
 
 clean:
 	rm -rf .venv node_modules build test-results .mypy_cache .ruff_cache .import_linter_cache .hypothesis

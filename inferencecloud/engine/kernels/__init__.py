@@ -18,6 +18,7 @@ from inferencecloud.engine.kernels.attention import (
     paged_attention,
     write_kv,
 )
+from inferencecloud.engine.kernels.layer import PackedLayer
 from inferencecloud.engine.kernels.linear import (
     LinearShape,
     PackedLinear,
@@ -42,6 +43,7 @@ __all__ = [
     "InvalidKernelInput",
     "LinearShape",
     "NotQuantizable",
+    "PackedLayer",
     "PackedLinear",
     "PackedModel",
     "RaggedBatch",

@@ -87,7 +87,10 @@ def compile_to(target: Path, *, scratch: Path, flags: tuple[str, ...] = ()) -> N
         raise BuildFailed("Wanted torch's headers, but torch is not installed.")
     torch = Path(spec.origin).parent
     paths = _PATHS_OF_MACHINE.get(platform.machine(), ("portable",))
-    commands = {"operators": ["-fopenmp", f"-I{torch / 'include'}", str(SOURCES / "operators.cpp")]}
+    commands = {
+        part: ["-fopenmp", f"-I{torch / 'include'}", str(SOURCES / f"{part}.cpp")]
+        for part in ("operators", "step")
+    }
     for path, (part, rounding) in product(paths, _ARITHMETIC.items()):
         name = f"{part}_{path}"
         source = str(SOURCES / f"{part}.cpp")

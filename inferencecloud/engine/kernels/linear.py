@@ -72,12 +72,16 @@ class PackedLinear:
             return result if out is None else out.copy_(result)
         if out is None:
             out = torch.empty(len(x), self.shape.width)
-        s = self.shape
-        numbers = [s.bits, s.group, s.inputs, s.outputs, int(s.is_gated)]
         torch.ops.inferencecloud.linear(
-            x.contiguous(), self.panels, self.row_scale, self.bias, numbers, out
+            x.contiguous(), self.panels, self.row_scale, self.bias, self.numbers, out
         )
         return out
+
+    @property
+    def numbers(self) -> list[int]:
+        """Return the shape as the compiled kernel takes it."""
+        s = self.shape
+        return [s.bits, s.group, s.inputs, s.outputs, int(s.is_gated)]
 
     @property
     def bits(self) -> int:

@@ -1,19 +1,15 @@
 // The operators that Python calls: they check what would lead out of memory, choose the instruction path, and
 // share the work among torch's threads.
-#include <ATen/Parallel.h>
-#include <ATen/core/Tensor.h>
+#include "operators.h"
+
 #include <torch/library.h>
 
-#include <algorithm>
-#include <atomic>
 #include <string>
-#include <vector>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
-#include "kernels.h"
 
 #if defined(__x86_64__)
 extern const AttentionKernels attention_avx512, attention_avx_vnni, attention_vnni256, attention_avx2;
@@ -94,43 +90,6 @@ void use_path(const std::string& name) {
 
 std::string current_path() { return path().name; }
 
-// Calls work(item) for items 0 .. count; who is free takes the next.
-template <typename Work>
-void share_out(int64_t count, const Work& work) {
-  std::atomic<int64_t> next{0};
-  const int64_t threads = std::min<int64_t>(count, at::get_num_threads());
-  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t thread = begin; thread < end; thread++) {
-      for (int64_t item = next++; item < count; item = next++) work(item);
-    }
-  });
-}
-
-// Memory of a thread that lasts from call to call.
-template <typename Number>
-Number* scratch(int64_t count) {
-  thread_local std::vector<Number> memory;
-  if ((int64_t)memory.size() < count) memory.resize(count);
-  return memory.data();
-}
-
-template <typename Number>
-const Number* data(const at::Tensor& tensor, const char* name) {
-  TORCH_CHECK_VALUE(tensor.scalar_type() == c10::CppTypeToScalarType<Number>::value, name, " has the type ",
-                    tensor.scalar_type());
-  TORCH_CHECK_VALUE(tensor.is_contiguous() && tensor.device().is_cpu(), name, " must be contiguous, on the CPU");
-  return tensor.const_data_ptr<Number>();
-}
-
-void check_shape(const at::Tensor& tensor, const char* name, at::IntArrayRef wanted) {
-  TORCH_CHECK_VALUE(tensor.sizes() == wanted, name, ": wanted the shape ", wanted, ", got ", tensor.sizes());
-}
-
-void check_cache(const at::Tensor& cache, const char* name) {
-  TORCH_CHECK_VALUE(cache.dim() == 4 && cache.size(2) == kBlockTokens, name,
-                    ": wanted (blocks, kv_heads, ", kBlockTokens, ", head_dim), got ", cache.sizes());
-}
-
 // Nothing that a table or a length says may lead out of the tensors.
 void check_batch(const Attention& a, int64_t tokens, int64_t sequences, int64_t blocks) {
   TORCH_CHECK_VALUE(a.query_start[0] == 0 && a.query_start[sequences] == tokens,
@@ -150,9 +109,12 @@ void check_batch(const Attention& a, int64_t tokens, int64_t sequences, int64_t 
   }
 }
 
-void paged_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::Tensor& v_cache,
-                     const at::Tensor& query_start, const at::Tensor& context, const at::Tensor& block_tables,
-                     double scale, int64_t window, double soft_cap, at::Tensor& out) {
+}  // namespace
+
+Attention checked_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::Tensor& v_cache,
+                            const at::Tensor& query_start, const at::Tensor& context,
+                            const at::Tensor& block_tables, double scale, int64_t window, double soft_cap,
+                            at::Tensor& out) {
   TORCH_CHECK_VALUE(q.dim() == 3, "q: wanted (tokens, heads, head_dim), got ", q.sizes());
   check_cache(k_cache, "k_cache");
   check_shape(v_cache, "v_cache", k_cache.sizes());
@@ -171,13 +133,16 @@ void paged_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::T
                        block_tables.size(1), (int)heads, (int)kv_heads, (int)q.size(2), (int)window,
                        (float)scale, (float)soft_cap};
   check_batch(a, q.size(0), sequences, k_cache.size(0));
+  return a;
+}
 
-  const int tile_queries = std::max<int>(1, kTileRows / (heads / kv_heads));
+void attend(const Attention& a, int64_t sequences) {
+  const int tile_queries = std::max<int>(1, kTileRows / (a.heads / a.kv_heads));
   std::vector<AttentionTile> tiles;
   for (int s = 0; s < sequences; s++) {
     const int queries = a.query_start[s + 1] - a.query_start[s];
     for (int first = 0; first < queries; first += tile_queries) {
-      for (int h = 0; h < kv_heads; h++) tiles.push_back({s, h, first, std::min(tile_queries, queries - first)});
+      for (int h = 0; h < a.kv_heads; h++) tiles.push_back({s, h, first, std::min(tile_queries, queries - first)});
     }
   }
   const AttentionKernels& kernels = *path().attention;
@@ -185,6 +150,65 @@ void paged_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::T
   share_out(tiles.size(), [&](int64_t i) {
     kernels.attend(a, tiles[i], scratch<float>(scratch_floats));
   });
+}
+
+const int64_t* checked_slots(const at::Tensor& slots, const at::Tensor& k_cache) {
+  const int64_t* slot = data<int64_t>(slots, "slots");
+  for (int64_t i = 0; i < slots.size(0); i++) {
+    TORCH_CHECK_VALUE(slot[i] >= 0 && slot[i] < k_cache.size(0) * kBlockTokens, "slot ", slot[i], " of ",
+                      k_cache.size(0) * kBlockTokens);
+  }
+  return slot;
+}
+
+Linear checked_linear(const at::Tensor& panels, const at::Tensor& row_scale, const std::optional<at::Tensor>& bias,
+                      at::IntArrayRef shape) {
+  TORCH_CHECK_VALUE(shape.size() == 5, "shape: wanted (bits, group, in, out, gated)");
+  const int64_t bits = shape[0], in = shape[2], rows = shape[3];
+  TORCH_CHECK_VALUE(bits == 8 || (bits == 4 && (shape[1] == 32 || shape[1] == 64)), "got ", bits,
+                    " bits in groups of ", shape[1]);
+  TORCH_CHECK_VALUE(in > 0 && in <= 131072 && rows > 0, "wanted 1 to 131072 inputs and some outputs, got ", in,
+                    " and ", rows);
+  const int64_t unit = bits == 8 ? kQuad : shape[1];
+  const int64_t padded_in = (in + unit - 1) / unit * unit, group = bits == 8 ? padded_in : unit;
+  const int64_t count = (rows + kPanelRows - 1) / kPanelRows;
+  const int64_t panel_bytes =
+      bits == 8 ? padded_in * kPanelRows : padded_in / group * (kPanelRows * 2 + group * kPanelRows / 2);
+  check_shape(panels, "panels", {count, panel_bytes});
+  check_shape(row_scale, "row_scale", {count * kPanelRows});
+  if (bias) check_shape(*bias, "bias", {count * kPanelRows});
+  return {data<uint8_t>(panels, "panels"), data<float>(row_scale, "row_scale"),
+          bias ? data<float>(*bias, "bias") : nullptr, panel_bytes, (int)bits, (int)in, (int)padded_in, (int)rows,
+          (int)group, shape[4] != 0};
+}
+
+int64_t width_of(const Linear& layer) { return layer.is_gated ? layer.out / 2 : layer.out; }
+
+void multiply(const Linear& layer, const float* x, int64_t tokens, float* out) {
+  const Tokens quantized = {(int)tokens, scratch<int8_t>(tokens * layer.padded_in), scratch<float>(tokens),
+                            scratch<int32_t>(tokens * (layer.padded_in / layer.group))};
+  const LinearKernels& kernels = *path().linear;
+  at::parallel_for(0, tokens, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) kernels.quantize(layer, x + i * layer.in, quantized, i);
+  });
+  // Panels that stand beside each other are one stream of memory: each thread takes some at once.
+  const int64_t count = (layer.out + kPanelRows - 1) / kPanelRows;
+  const int64_t piece = std::max<int64_t>(1, count / (4 * at::get_num_threads()));
+  share_out((count + piece - 1) / piece, [&](int64_t i) {
+    uint8_t* unpacked = layer.bits == 4 ? scratch<uint8_t>((int64_t)layer.padded_in * kPanelRows) : nullptr;
+    for (int64_t panel = i * piece; panel < std::min(count, (i + 1) * piece); panel++) {
+      kernels.multiply(layer, quantized, panel, unpacked, out);
+    }
+  });
+}
+
+namespace {
+
+void paged_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::Tensor& v_cache,
+                     const at::Tensor& query_start, const at::Tensor& context, const at::Tensor& block_tables,
+                     double scale, int64_t window, double soft_cap, at::Tensor& out) {
+  attend(checked_attention(q, k_cache, v_cache, query_start, context, block_tables, scale, window, soft_cap, out),
+         context.size(0));
 }
 
 void write_kv(const at::Tensor& k, const at::Tensor& v, at::Tensor& k_cache, at::Tensor& v_cache,
@@ -195,11 +219,7 @@ void write_kv(const at::Tensor& k, const at::Tensor& v, at::Tensor& k_cache, at:
   check_shape(slots, "slots", {tokens});
   check_shape(k, "k", {tokens, kv_heads, head_dim});
   check_shape(v, "v", {tokens, kv_heads, head_dim});
-  const int64_t* slot = data<int64_t>(slots, "slots");
-  for (int64_t i = 0; i < tokens; i++) {
-    TORCH_CHECK_VALUE(slot[i] >= 0 && slot[i] < k_cache.size(0) * kBlockTokens, "slot ", slot[i], " of ",
-                      k_cache.size(0) * kBlockTokens);
-  }
+  const int64_t* slot = checked_slots(slots, k_cache);
   const float *keys = data<float>(k, "k"), *values = data<float>(v, "v");
   float* key_memory = const_cast<float*>(data<float>(k_cache, "k_cache"));
   float* value_memory = const_cast<float*>(data<float>(v_cache, "v_cache"));
@@ -216,42 +236,10 @@ void write_kv(const at::Tensor& k, const at::Tensor& v, at::Tensor& k_cache, at:
 
 void linear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& row_scale,
             const std::optional<at::Tensor>& bias, at::IntArrayRef shape, at::Tensor& out) {
-  TORCH_CHECK_VALUE(shape.size() == 5, "shape: wanted (bits, group, in, out, gated)");
-  const int64_t bits = shape[0], in = shape[2], rows = shape[3];
-  TORCH_CHECK_VALUE(bits == 8 || (bits == 4 && (shape[1] == 32 || shape[1] == 64)), "got ", bits,
-                    " bits in groups of ", shape[1]);
-  const int64_t unit = bits == 8 ? kQuad : shape[1];
-  const int64_t padded_in = (in + unit - 1) / unit * unit, group = bits == 8 ? padded_in : unit;
-  const int64_t count = (rows + kPanelRows - 1) / kPanelRows;
-  const int64_t panel_bytes =
-      bits == 8 ? padded_in * kPanelRows : padded_in / group * (kPanelRows * 2 + group * kPanelRows / 2);
-  TORCH_CHECK_VALUE(in > 0 && in <= 131072 && rows > 0, "wanted 1 to 131072 inputs and some outputs, got ", in,
-                    " and ", rows);
-  TORCH_CHECK_VALUE(x.dim() == 2 && x.size(1) == in, "x: wanted (tokens, ", in, "), got ", x.sizes());
-  check_shape(panels, "panels", {count, panel_bytes});
-  check_shape(row_scale, "row_scale", {count * kPanelRows});
-  if (bias) check_shape(*bias, "bias", {count * kPanelRows});
-  check_shape(out, "out", {x.size(0), shape[4] ? rows / 2 : rows});
-  const Linear layer = {data<uint8_t>(panels, "panels"), data<float>(row_scale, "row_scale"),
-                        bias ? data<float>(*bias, "bias") : nullptr, panel_bytes, (int)bits, (int)in,
-                        (int)padded_in, (int)rows, (int)group, shape[4] != 0};
-  const int64_t tokens = x.size(0);
-  const Tokens quantized = {(int)tokens, scratch<int8_t>(tokens * padded_in), scratch<float>(tokens),
-                            scratch<int32_t>(tokens * (padded_in / group))};
-  const float* from = data<float>(x, "x");
-  float* to = const_cast<float*>(data<float>(out, "out"));
-  const LinearKernels& kernels = *path().linear;
-  at::parallel_for(0, tokens, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) kernels.quantize(layer, from + i * in, quantized, i);
-  });
-  // Panels that stand beside each other are one stream of memory: each thread takes some at once.
-  const int64_t piece = std::max<int64_t>(1, count / (4 * at::get_num_threads()));
-  share_out((count + piece - 1) / piece, [&](int64_t i) {
-    uint8_t* unpacked = bits == 4 ? scratch<uint8_t>(padded_in * kPanelRows) : nullptr;
-    for (int64_t panel = i * piece; panel < std::min(count, (i + 1) * piece); panel++) {
-      kernels.multiply(layer, quantized, panel, unpacked, to);
-    }
-  });
+  const Linear layer = checked_linear(panels, row_scale, bias, shape);
+  TORCH_CHECK_VALUE(x.dim() == 2 && x.size(1) == layer.in, "x: wanted (tokens, ", layer.in, "), got ", x.sizes());
+  check_shape(out, "out", {x.size(0), width_of(layer)});
+  multiply(layer, data<float>(x, "x"), x.size(0), const_cast<float*>(data<float>(out, "out")));
 }
 
 }  // namespace

@@ -1,0 +1,194 @@
+"""A layer in one call gives what its parts give one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import rms_norm
+
+from inferencecloud.engine.kernels import (
+    BLOCK_TOKENS,
+    AttentionForm,
+    PackedLayer,
+    RaggedBatch,
+    available,
+    pack_int4,
+    pack_int8,
+    paged_attention,
+    write_kv,
+)
+
+WIDTH, FFN, HEADS, KV_HEADS, DIM = 64, 96, 4, 2, 32
+needs_native = pytest.mark.skipif(not available().is_native, reason="there is no compiled kernel")
+
+
+@dataclass
+class Call:
+    x: Tensor
+    angles: tuple[Tensor, Tensor]
+    kv: tuple[Tensor, Tensor]
+    batch: RaggedBatch
+    slots: Tensor
+
+    def run(self, layer: PackedLayer) -> Tensor:
+        x = self.x.clone()
+        layer(x, self.angles, self.kv, batch=self.batch, slots=self.slots)
+        return x
+
+    def only(self, sequence: int) -> Call:
+        begin, end = self.batch.query_start[sequence : sequence + 2].tolist()
+        batch = RaggedBatch(
+            query_start=torch.tensor([0, end - begin], dtype=torch.int32),
+            context=self.batch.context[sequence : sequence + 1],
+            block_tables=self.batch.block_tables[sequence : sequence + 1],
+        )
+        cos, sin = self.angles
+        rows = slice(begin, end)
+        return Call(self.x[rows], (cos[rows], sin[rows]), self.kv, batch, self.slots[rows])
+
+
+def _layer(
+    pack: Callable[..., Any] = pack_int8, *, norms: bool = False, bias: bool = True
+) -> PackedLayer:
+    chance = torch.Generator().manual_seed(1)
+
+    def linear(outputs: int, inputs: int, **more: Any) -> Any:
+        weight = torch.randn(outputs, inputs, generator=chance) * 0.1
+        return pack(weight, torch.randn(outputs, generator=chance) if bias else None, **more)
+
+    def norm(width: int) -> Tensor:
+        return torch.rand(width, generator=chance) + 0.5
+
+    return PackedLayer(
+        attention_norm=norm(WIDTH),
+        ffn_norm=norm(WIDTH),
+        query_norm=norm(DIM) if norms else None,
+        key_norm=norm(DIM) if norms else None,
+        eps=1e-5,
+        qkv=linear((HEADS + 2 * KV_HEADS) * DIM, WIDTH),
+        out=linear(WIDTH, HEADS * DIM),
+        up=linear(2 * FFN, WIDTH, is_gated=True),
+        down=linear(WIDTH, FFN),
+        heads=HEADS,
+        kv_heads=KV_HEADS,
+        form=AttentionForm(scale=DIM**-0.5, window=40),
+    )
+
+
+def _call(lengths: list[tuple[int, int]]) -> Call:
+    """Sequences of (new tokens, context), each with blocks of its own; what is old is random."""
+    chance = torch.Generator().manual_seed(2)
+    most = max(-(-context // BLOCK_TOKENS) for _, context in lengths)
+    tables = torch.arange(len(lengths) * most, dtype=torch.int32).view(len(lengths), most)
+    positions = [torch.arange(context - new, context) for new, context in lengths]
+    slots = [
+        tables[s].long()[own // BLOCK_TOKENS] * BLOCK_TOKENS + own % BLOCK_TOKENS
+        for s, own in enumerate(positions)
+    ]
+    new = torch.tensor([0, *(count for count, _ in lengths)])
+    angle = torch.cat(positions)[:, None, None] * 0.8 ** torch.arange(DIM // 2)
+    shape = (len(lengths) * most, KV_HEADS, BLOCK_TOKENS, DIM)
+    return Call(
+        x=torch.randn(int(new.sum()), WIDTH, generator=chance),
+        angles=(angle.cos(), angle.sin()),
+        kv=(torch.randn(shape, generator=chance), torch.randn(shape, generator=chance)),
+        batch=RaggedBatch(
+            query_start=new.cumsum(0).int(),
+            context=torch.tensor([context for _, context in lengths], dtype=torch.int32),
+            block_tables=tables,
+        ),
+        slots=torch.cat(slots),
+    )
+
+
+def _expected(layer: PackedLayer, call: Call) -> Tensor:
+    """The parts, one after the other."""
+    x, (cos, sin) = call.x, call.angles
+    normed = rms_norm(x, (WIDTH,), layer.attention_norm, layer.eps)
+    qkv = layer.qkv(normed).view(len(x), HEADS + 2 * KV_HEADS, DIM)
+    q, k, v = qkv.split((HEADS, KV_HEADS, KV_HEADS), dim=1)
+    if layer.query_norm is not None:
+        q = rms_norm(q, (DIM,), layer.query_norm, layer.eps)
+        k = rms_norm(k, (DIM,), layer.key_norm, layer.eps)
+    turned = []
+    for each in (q, k):
+        first, second = each.chunk(2, dim=-1)
+        turned.append(torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1))
+    write_kv(turned[1], v, call.kv[0], v_cache=call.kv[1], slots=call.slots)
+    gathered = paged_attention(turned[0], *call.kv, batch=call.batch, form=layer.form)
+    x = x + layer.out(gathered.reshape(len(x), -1))
+    return x + layer.down(layer.up(rms_norm(x, (WIDTH,), layer.ffn_norm, layer.eps)))
+
+
+RAGGED = [(1, 1), (1, 50), (20, 20), (5, 33), (1, 16), (30, 90)]
+
+
+@needs_native
+@pytest.mark.parametrize("pack", [pack_int8, pack_int4])
+@pytest.mark.parametrize("norms", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_layer_gives_what_its_parts_give(
+    pack: Callable[..., Any], norms: bool, bias: bool
+) -> None:
+    layer, call = _layer(pack, norms=norms, bias=bias), _call(RAGGED)
+    assert layer.is_available
+    memory = tuple(each.clone() for each in call.kv)
+    got = call.run(layer)
+    keys_values, call.kv = call.kv, memory
+    expected = _expected(layer, call)
+    # An activation at the edge between two whole numbers may fall to either side.
+    assert (got - expected).norm() / expected.norm() < 2e-3
+    assert torch.equal(keys_values[0].isfinite(), call.kv[0].isfinite())
+    torch.testing.assert_close(keys_values, call.kv, rtol=2e-2, atol=2e-2)
+
+
+@needs_native
+def test_a_sequence_gets_the_same_bits_alone_and_in_a_batch() -> None:
+    layer, call = _layer(norms=True), _call(RAGGED)
+    together = call.run(layer)
+    torch.set_num_threads(2)
+    assert torch.equal(call.run(layer), together)
+    for s in range(len(RAGGED)):
+        begin, end = call.batch.query_start[s : s + 2].tolist()
+        assert torch.equal(call.only(s).run(layer), together[begin:end])
+
+
+@needs_native
+def test_no_tokens_are_no_work() -> None:
+    call = _call([(0, 5)])
+    assert call.run(_layer()).shape == (0, WIDTH)
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda call: setattr(call, "slots", call.slots + 10_000),
+        lambda call: setattr(call, "slots", call.slots[1:]),
+        lambda call: setattr(call, "x", call.x[:, 4:]),
+        lambda call: setattr(call, "x", call.x.double()),
+        lambda call: setattr(call, "angles", (call.angles[0][1:], call.angles[1])),
+        lambda call: setattr(call, "kv", (call.kv[0][:, :1], call.kv[1][:, :1])),
+        lambda call: call.batch.block_tables.add_(1000),
+        lambda call: call.batch.context.add_(1000),
+    ],
+)
+def test_what_does_not_fit_is_refused(spoil: Callable[[Call], object]) -> None:
+    call = _call([(3, 20)])
+    spoil(call)
+    with pytest.raises(ValueError, match=r"\w"):
+        call.run(_layer())
+
+
+@needs_native
+def test_layers_that_do_not_fit_each_other_are_refused() -> None:
+    good = _layer()
+    fields = {name: getattr(good, name) for name in good.__dataclass_fields__ if name[0] != "_"}
+    for change in ({"down": good.out}, {"heads": 3}, {"ffn_norm": torch.ones(5)}, {"up": good.qkv}):
+        with pytest.raises(ValueError, match=r"wanted|got"):
+            _call([(3, 20)]).run(PackedLayer(**{**fields, **change}))
