@@ -15,7 +15,7 @@ class Tempo:
     flush_s: float = 0.05  # tokens of so long travel in one event
     cancel_poll_s: float = 0.2
     wake_again_s: float = 10.0  # a message to a worker may be lost; after so long it is sent again
-    stages: int = 4  # of one process at once; its other threads tell, deliver and reconcile
+    stages: int = 8  # of one process at once; its other threads tell, deliver and reconcile
     attempts: int = 3  # so often a worker may stop during one step
 
 

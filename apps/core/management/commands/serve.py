@@ -15,7 +15,7 @@ from inferencecloud.celery import app as celery
 from inferencecloud.embedded import first_start, place, web, work
 
 APPLICATION = "inferencecloud.asgi:application"
-TASK_THREADS = 6
+TASK_THREADS = 12
 TASK_GRACE_S = 3.0
 
 
