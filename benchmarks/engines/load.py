@@ -90,6 +90,7 @@ def group(bits: str, plan: Plan) -> dict[str, Any]:
     wanted += [Wanted(peer=peer, precision=form) for peer, form in GROUPS[bits].items()]
     table: dict[str, Any] = {}
     with opened(SMOL, wanted, WARM_UP) as children:
+        table["loading"] = {label: child.opened for label, child in children.items()}
         for count in plan.requests:
             labels = [
                 each.label for each in wanted if each.peer != SERIAL or count <= SERIAL_CLIENTS
@@ -128,6 +129,8 @@ def figures_of(table: dict[str, Any], bits: str) -> dict[str, float]:
     ending = "" if bits == "fp32" else f"_{bits}"
     found: dict[str, float] = {}
     for count, by_label in table.items():
+        if count == "loading":
+            continue
         ours = by_label[f"{OURS} {bits}"]
         others = [one for label, one in by_label.items() if not label.startswith(OURS)]
         for key in ("new_tokens_per_s", "ttft_p95_s", "per_token_p95_ms"):
