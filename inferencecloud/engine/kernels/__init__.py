@@ -18,7 +18,7 @@ from inferencecloud.engine.kernels.attention import (
     paged_attention,
     write_kv,
 )
-from inferencecloud.engine.kernels.layer import PackedLayer
+from inferencecloud.engine.kernels.layer import KernelMissing, PackedLayer
 from inferencecloud.engine.kernels.linear import (
     LinearShape,
     PackedLinear,
@@ -41,6 +41,7 @@ __all__ = [
     "Codes",
     "InstructionPathUnknown",
     "InvalidKernelInput",
+    "KernelMissing",
     "LinearShape",
     "NotQuantizable",
     "PackedLayer",

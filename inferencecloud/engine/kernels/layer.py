@@ -12,9 +12,20 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.kernels.attention import AttentionForm, RaggedBatch
 from inferencecloud.engine.kernels.linear import PackedLinear
 from inferencecloud.engine.kernels.native import is_native
+
+
+class KernelMissing(EngineError):
+    """There is no compiled kernel for a whole layer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Wanted a compiled kernel for a layer, but there is none, or its heads' width is no "
+            "multiple of 16; its parts work one by one."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +83,11 @@ class PackedLayer:
             slots: (N) int64, as for `write_kv`.
 
         Raises:
+            KernelMissing: There is no compiled kernel for such a layer; `is_available` tells.
             ValueError: Shapes do not fit, or a slot or a block is not there.
         """
+        if not self.is_available:
+            raise KernelMissing
         torch.ops.inferencecloud.decoder_layer(
             x,
             *self._arguments,

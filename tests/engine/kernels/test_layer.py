@@ -14,6 +14,7 @@ from torch.nn.functional import rms_norm
 from inferencecloud.engine.kernels import (
     BLOCK_TOKENS,
     AttentionForm,
+    KernelMissing,
     PackedLayer,
     RaggedBatch,
     available,
@@ -158,6 +159,14 @@ def test_a_sequence_gets_the_same_bits_alone_and_in_a_batch() -> None:
         assert torch.equal(call.only(s).run(layer), together[begin:end])
 
 
+def test_without_a_compiled_kernel_a_whole_layer_is_refused(path: str) -> None:
+    layer = _layer()
+    assert layer.is_available == (path != "torch")
+    if path == "torch":
+        with pytest.raises(KernelMissing, match="one by one"):
+            _call([(3, 20)]).run(layer)
+
+
 @needs_native
 def test_no_tokens_are_no_work() -> None:
     call = _call([(0, 5)])
@@ -189,6 +198,6 @@ def test_what_does_not_fit_is_refused(spoil: Callable[[Call], object]) -> None:
 def test_layers_that_do_not_fit_each_other_are_refused() -> None:
     good = _layer()
     fields = {name: getattr(good, name) for name in good.__dataclass_fields__ if name[0] != "_"}
-    for change in ({"down": good.out}, {"heads": 3}, {"ffn_norm": torch.ones(5)}, {"up": good.qkv}):
+    for change in ({"down": good.out}, {"heads": 12}, {"ffn_norm": torch.ones(5)}, {"up": good.qkv}):
         with pytest.raises(ValueError, match=r"wanted|got"):
             _call([(3, 20)]).run(PackedLayer(**{**fields, **change}))
