@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor
 
 from inferencecloud.engine.kernels import AttentionForm, RaggedBatch, paged_attention, write_kv
+from inferencecloud.engine.kernels.layer import PackedLayer
 from inferencecloud.engine.memory import KvMemory
 
 
@@ -113,6 +114,7 @@ class Layer:
     activation: Callable[[Tensor], Tensor] | None  # None: `up` has it in itself, E -> F
     down: Linear  # F -> E
     after_ffn_norm: Norm | None = None
+    whole: PackedLayer | None = None  # all of this in one call, where a kernel is compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,12 @@ def forward(decoder: Decoder, batch: Batch, memory: KvMemory) -> Tensor:
         x = x + decoder.positions[batch.positions]
     angles = [rotary.at(batch.positions) for rotary in decoder.rotaries]
     for layer, kv in zip(decoder.layers, memory.layers, strict=True):
+        if layer.whole is not None and layer.rotary is not None and layer.whole.is_available:
+            turn = angles[layer.rotary]
+            layer.whole(x, turn, kv, batch=batch.ragged, slots=batch.slots)
+            if layer is decoder.layers[-1]:
+                x = x[batch.wanted]
+            continue
         gathered = _attention(decoder, layer, layer.attention_norm(x), where=(batch, angles, kv))
         if layer is decoder.layers[-1]:  # nothing reads the other rows any more
             gathered, x = gathered[batch.wanted], x[batch.wanted]

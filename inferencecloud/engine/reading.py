@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,8 +27,9 @@ from inferencecloud.engine.decoder import (
     Table,
 )
 from inferencecloud.engine.errors import EngineError
-from inferencecloud.engine.kernels import AttentionForm
+from inferencecloud.engine.kernels import AttentionForm, PackedLinear
 from inferencecloud.engine.kernels.artifact import EMBEDDING, HEAD, PackedModel
+from inferencecloud.engine.kernels.layer import PackedLayer
 
 _STATIC_ROPES = {"default", "linear", "llama3", "yarn"}  # their angles depend on the position alone
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -190,7 +191,7 @@ def _rope_layer(
         raise ArchitectureUnsupported("layer type", kind)
     four_norms = hasattr(layer, "pre_feedforward_layernorm")
     ffn_norm = layer.pre_feedforward_layernorm if four_norms else layer.post_attention_layernorm
-    return Layer(
+    made = Layer(
         attention_norm=_rms(layer.input_layernorm),
         qkv=linears.qkv,
         query_norm=_rms(attention.q_norm) if hasattr(attention, "q_norm") else None,
@@ -208,6 +209,32 @@ def _rope_layer(
         activation=None if linears.up_is_activated else _activation(_activation_name(config)),
         down=linears.down,
         after_ffn_norm=_rms(layer.post_feedforward_layernorm) if four_norms else None,
+    )
+    return made if four_norms else replace(made, whole=_whole(made, config))
+
+
+def _whole(layer: Layer, config: Any) -> PackedLayer | None:
+    """Return the layer for the kernel that computes it in one call; None where its weights are not packed."""
+    linears = (layer.qkv, layer.out, layer.up, layer.down)
+    norms = (layer.attention_norm, layer.ffn_norm)
+    if not all(isinstance(each, PackedLinear) for each in linears):
+        return None
+    if not all(isinstance(each, RmsNorm) for each in norms):
+        return None
+    qkv, out, up, down = (each for each in linears if isinstance(each, PackedLinear))
+    return PackedLayer(
+        attention_norm=layer.attention_norm.weight,
+        ffn_norm=layer.ffn_norm.weight,
+        query_norm=None if layer.query_norm is None else layer.query_norm.weight,
+        key_norm=None if layer.key_norm is None else layer.key_norm.weight,
+        eps=layer.attention_norm.eps,
+        qkv=qkv,
+        out=out,
+        up=up,
+        down=down,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        form=layer.form,
     )
 
 

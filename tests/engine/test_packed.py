@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,22 @@ def test_the_logits_are_those_of_the_rounded_weights(tiny_artifact: Path, packed
             got = forward(quantized, _batch(ids, spans), memories[1])
             cosine = torch.cosine_similarity(got, wanted, dim=1)
             assert cosine.min() > 0.995
+
+
+def test_a_layer_in_one_call_is_the_layer_in_parts(packed: Path) -> None:
+    whole = read_packed_decoder(read_packed_model(packed), context_tokens=256)
+    parts = replace(whole, layers=tuple(replace(layer, whole=None) for layer in whole.layers))
+    assert all(layer.whole is not None for layer in whole.layers)
+    ids = torch.randint(3, 97, (2, 40), generator=torch.Generator().manual_seed(1))
+    memories = [
+        KvMemory(whole.norm.weight, layers=2, blocks=12, kv_heads=2, head_dim=16) for _ in range(2)
+    ]
+    with torch.inference_mode():
+        for spans in STEPS:
+            wanted = forward(parts, _batch(ids, spans), memories[0])
+            got = forward(whole, _batch(ids, spans), memories[1])
+            assert torch.cosine_similarity(got, wanted, dim=1).min() > 0.999
+            assert torch.equal(got.argmax(dim=1), wanted.argmax(dim=1))
 
 
 def _dense(linear: object) -> Tensor:
