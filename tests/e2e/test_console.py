@@ -116,6 +116,7 @@ def _set_for_everybody(page: Page, tokens: int) -> None:
     expect(page.get_by_text("The limit is set.")).to_be_visible()
 
 
+@pytest.mark.timeout(300)  # axe looks at four pages
 def test_an_admin_sees_what_would_go_types_a_word_and_sees_what_went(
     visit: Visits, made: dict[str, str]
 ) -> None:
