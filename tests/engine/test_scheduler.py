@@ -275,16 +275,46 @@ def test_everybody_ends_and_every_block_comes_back(
     assert scheduler._computing == {}
 
 
-@pytest.mark.parametrize("queued", [10, 10_000])
-def test_a_step_costs_the_same_however_many_wait(queued: int) -> None:
-    scheduler = Scheduler(BlockPool(4096), Limits(sequences=16))
-    waiting = [
-        sequence([n * 50 + i for i in range(40)], owner=str(n % 7)) for n in range(queued + 16)
-    ]
-    for each in waiting:
-        scheduler.add(each)
+def step_s(*, queued: int, context: int = 256, is_cache_full: bool = False) -> float:
+    """Return the processor's time for a step of the schedule while 16 write and so many wait."""
+    blocks = 20 * (context // BLOCK_TOKENS + 8)
+    scheduler = Scheduler(BlockPool(blocks), Limits(sequences=16, prefill_tokens=10**9))
+    if is_cache_full:
+        for number in range(20):
+            one = sequence([10**6 * (number + 1) + i for i in range(context)])
+            scheduler.add(one)
+            advance(scheduler)
+            scheduler.remove(one)
+    for number in range(queued + 16):
+        begin = 10**9 + number * context
+        ids = list(range(begin, begin + context)) if number < 32 else [number] * 40
+        scheduler.add(sequence(ids, owner=str(number % 7)))
     advance(scheduler)
-    began = time.perf_counter()
-    for _ in range(50):
+    times = []
+    for _ in range(60):
+        began = time.process_time()
         advance(scheduler)
-    assert (time.perf_counter() - began) / 50 < 0.02, "seconds a step; about 0.0005 when idle"
+        times.append(time.process_time() - began)
+    assert len(scheduler.running) == 16
+    return sorted(times)[len(times) // 2]
+
+
+def test_a_step_costs_the_same_however_many_wait() -> None:
+    few, many = step_s(queued=10), step_s(queued=10_000)
+    assert many < 2 * few + 0.0005, f"{few * 1e6:.0f} and {many * 1e6:.0f} us"
+
+
+@pytest.mark.prove
+def test_the_schedule_costs_the_same_for_long_contexts_and_a_full_cache() -> None:
+    base = step_s(queued=10)
+    table = {
+        f"{queued} wait, context {context}, cache {'full' if full else 'empty'}": step_s(
+            queued=queued, context=context, is_cache_full=full
+        )
+        for queued in (10, 1000, 10_000)
+        for context in (256, 4096)
+        for full in (False, True)
+    }
+    for what, cost_s in table.items():
+        print(f"{what}: {cost_s * 1e6:.0f} us a step")
+    assert max(table.values()) < 3 * base + 0.0005
