@@ -1,7 +1,7 @@
 """Arithmetic: how fast a prompt of 256 tokens is read, and tokens are written at batch 1, 8 and 32.
 
 On the shape of Qwen2.5-0.5B. All engines take turns in every round, whatever their number of bits, and memory
-is read once a round at the full bandwidth: `b1_share_of_bandwidth` divides the bytes of weights that ours
+is read at the full bandwidth once a round: `b1_share_of_bandwidth` divides the bytes of weights that ours
 reads in a second of writing one text by that.
 """
 
@@ -94,12 +94,13 @@ def run(plan: Plan) -> tuple[dict[str, float], dict[str, Any]]:
     ]
     course = Course(writer=Writer(QWEN), plan=plan)
     runs: dict[str, list[dict[str, float]]] = {each.label: [] for each in wanted}
-    reads: list[float] = []
+    reads: dict[str, list[float]] = {bits: [] for bits in plan.precisions}
     memory = start("bandwidth")
     try:
         with opened(QWEN, wanted, WARM_UP) as children:
             for number in range(plan.rounds):
-                reads.append(memory.ask(bytes=weight_bytes(plan.precisions[-1]))["bytes_per_s"])
+                for bits, found_reads in reads.items():  # as many bytes: caches help both alike
+                    found_reads.append(memory.ask(bytes=weight_bytes(bits))["bytes_per_s"])
                 for label in turns(list(children), number):
                     found = course.run(children[label], number)
                     runs[label].append(found)
@@ -111,7 +112,7 @@ def run(plan: Plan) -> tuple[dict[str, float], dict[str, Any]]:
         label: {key: statistics.median(one[key] for one in found) for key in found[0]}
         for label, found in runs.items()
     }
-    bandwidth = statistics.median(reads)
+    bandwidth = {bits: statistics.median(each) for bits, each in reads.items()}
     figures = figures_of(table, plan, bandwidth)
     return figures, {"loading": loading, "rates": table, "rounds": runs, "bandwidth": reads}
 
@@ -122,10 +123,10 @@ def line_of(found: dict[str, float]) -> str:
 
 
 def figures_of(
-    table: dict[str, dict[str, float]], plan: Plan, bandwidth: float
+    table: dict[str, dict[str, float]], plan: Plan, bandwidth: dict[str, float]
 ) -> dict[str, float]:
     """Return the ratios to the best peer of as many bits, and how much of the bandwidth ours uses."""
-    found = {"bandwidth_gb_per_s": bandwidth / 1e9}
+    found: dict[str, float] = {}
     for bits, peers in PEERS.items():
         if bits not in plan.precisions:
             continue
@@ -134,7 +135,11 @@ def figures_of(
             best = max(table[f"{peer} {form}"][key] for peer, form in peers)
             found[f"{bits}_{key}_vs_best_peer"] = ours[key] / best
             found[f"{bits}_{key}_tokens_per_s"] = ours[key]
-        found[f"b1_share_of_bandwidth_{bits}"] = ours["b1"] * weight_bytes(bits) / bandwidth
+        for key in ("private_mb", "mapped_mb"):
+            found[f"{bits}_{key}"] = ours[key]
+        found[f"bandwidth_gb_per_s_{bits}"] = bandwidth[bits] / 1e9
+        share = ours["b1"] * weight_bytes(bits) / bandwidth[bits]
+        found[f"b1_share_of_bandwidth_{bits}"] = share
     best_bits = "int8" if "int8" in plan.precisions else plan.precisions[0]
     found["b1_share_of_bandwidth"] = found[f"b1_share_of_bandwidth_{best_bits}"]
     return found
