@@ -49,11 +49,11 @@ class AttentionForm:
 def paged_attention(
     q: Tensor, k_cache: Tensor, v_cache: Tensor, *, batch: RaggedBatch, form: AttentionForm
 ) -> Tensor:
-    """Return what each query gathers, (N, H, D) float32; each sees its sequence up to itself.
+    """Return what each query gathers, (N, H, D); each sees its sequence up to itself.
 
     Args:
-        q: (N, H, D) float32; query head h reads KV head h // (H / G).
-        k_cache: (blocks, G, 16, D) float32; the keys of the new tokens are there already.
+        q: (N, H, D); query head h reads KV head h // (H / G). The compiled kernel takes float32.
+        k_cache: (blocks, G, 16, D) of the same type; the keys of the new tokens are there already.
         v_cache: As k_cache.
         batch: Whose tokens they are.
         form: Scale, window and soft cap of the model.
@@ -93,6 +93,10 @@ def write_kv(k: Tensor, v: Tensor, k_cache: Tensor, *, v_cache: Tensor, slots: T
 
 def _fits_native(x: Tensor) -> bool:
     return is_native() and x.device.type == "cpu" and x.dtype == torch.float32
+
+
+def _is_for_kernel(tensor: Tensor) -> bool:
+    return is_native() and tensor.dtype == torch.float32 and tensor.device.type == "cpu"
 
 
 def torch_paged_attention(

@@ -202,6 +202,22 @@ def test_scores_of_any_size_stay_sound(path: str, size: float) -> None:
     torch.testing.assert_close(got.double(), _expected(case, _form(case)), atol=1e-4, rtol=1e-3)
 
 
+def test_bfloat16_works(path: str) -> None:
+    case = _case([(5, 40), (1, 9)])
+    expected = _run(case, _form(case))
+    got = paged_attention(
+        case.q.bfloat16(),
+        case.k_cache.bfloat16(),
+        case.v_cache.bfloat16(),
+        batch=case.batch,
+        form=_form(case),
+    )
+    torch.testing.assert_close(got.float(), expected, rtol=0.05, atol=0.05)
+    cache = torch.zeros(1, 2, BLOCK_TOKENS, 64, dtype=torch.bfloat16)
+    write_kv(got[:1, :2], got[:1, 2:], cache, v_cache=cache.clone(), slots=torch.tensor([3]))
+    assert torch.equal(cache[0, :, 3], got[0, :2])
+
+
 def test_nan_in_a_query_spoils_its_own_row_alone(path: str) -> None:
     case = _case([(5, 20), (1, 9)])
     expected = _run(case, _form(case))

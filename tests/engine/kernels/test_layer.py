@@ -198,6 +198,11 @@ def test_what_does_not_fit_is_refused(spoil: Callable[[Call], object]) -> None:
 def test_layers_that_do_not_fit_each_other_are_refused() -> None:
     good = _layer()
     fields = {name: getattr(good, name) for name in good.__dataclass_fields__ if name[0] != "_"}
-    for change in ({"down": good.out}, {"heads": 12}, {"ffn_norm": torch.ones(5)}, {"up": good.qkv}):
+    for change in (
+        {"down": good.out},
+        {"heads": 12},
+        {"ffn_norm": torch.ones(5)},
+        {"up": good.qkv},
+    ):
         with pytest.raises(ValueError, match=r"wanted|got"):
             _call([(3, 20)]).run(PackedLayer(**{**fields, **change}))
