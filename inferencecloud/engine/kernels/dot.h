@@ -14,7 +14,7 @@
 namespace {
 
 constexpr int kPanelVectors = kPanelRows / kLanes;
-constexpr int kPrefetchBytes = 6144;  // how far ahead of its use a weight is asked for
+constexpr int kPrefetchBytes = 12288;  // how far ahead of its use a weight is asked for
 
 // For the outputs of a panel.
 struct Sums {
