@@ -51,6 +51,7 @@ prove: setup
 	$(BIN)/pytest -m prove $(PYTEST_ARGS)
 
 bench: setup
+	$(BIN)/python benchmarks/peers/prepare.py
 	@for figure in benchmarks/*.py; do echo "== $$figure"; $(BIN)/python $$figure || exit 1; done
 
 sanitize: setup
