@@ -8,11 +8,16 @@ from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 
+def _can_work_go_on(connection):
+    """Say whether an index can be made while others write; a restore does all in one transaction."""
+    return connection.vendor == "postgresql" and not connection.in_atomic_block
+
+
 class AddIndexBesideWork(AddIndexConcurrently):
-    """AddIndexConcurrently on PostgreSQL, AddIndex elsewhere."""
+    """AddIndexConcurrently on PostgreSQL outside of transactions, AddIndex elsewhere."""
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        if schema_editor.connection.vendor == "postgresql":
+        if _can_work_go_on(schema_editor.connection):
             super().database_forwards(app_label, schema_editor, from_state, to_state)
         else:
             migrations.AddIndex.database_forwards(
@@ -20,7 +25,7 @@ class AddIndexBesideWork(AddIndexConcurrently):
             )
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state):
-        if schema_editor.connection.vendor == "postgresql":
+        if _can_work_go_on(schema_editor.connection):
             super().database_backwards(app_label, schema_editor, from_state, to_state)
         else:
             migrations.AddIndex.database_backwards(

@@ -125,11 +125,12 @@ def test_the_longest_sums_stay_exact(path: str) -> None:
 def test_a_token_gets_the_same_bits_whoever_is_beside_it(
     path: str, pack_kind: Callable[..., PackedLinear]
 ) -> None:
-    if path == "torch":
-        pytest.skip("torch's own rounding depends on the batch")
     layer = pack_kind(_weight(100, 384))
     x = _tokens(64, 384)
     together = layer(x)
+    if path == "torch":  # its own rounding depends on the batch
+        torch.testing.assert_close(layer(x[:1])[0], together[0])
+        return
     for i in (0, 1, 31, 63):
         assert torch.equal(layer(x[i : i + 1])[0], together[i])
     torch.set_num_threads(3)
