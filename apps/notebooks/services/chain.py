@@ -23,7 +23,7 @@ from apps.notebooks.chain.graph import CellSpec, Graph, Outside, compile_graph
 from apps.notebooks.chain.prompts import Standing, hash_of, step_of
 from apps.notebooks.chain.references import CellKey, Reference
 from apps.notebooks.chain.staleness import Plan, plan_cells, plan_update, texts_read
-from apps.notebooks.models import Cell, CellOutput, Notebook, Release
+from apps.notebooks.models import Cell, CellOutput, Document, Notebook, Release
 from apps.notebooks.selectors import Access, access_notebook
 from apps.notebooks.services import adoption
 from apps.organizations import audit
@@ -212,10 +212,11 @@ def release(*, access: Access, by: User, cell: uuid.UUID) -> Release:
         NothingWritten: Its text is empty.
     """
     _refuse_trash(access.notebook)
+    # Until the record is kept nobody writes: what is recorded is what was released.
+    Document.objects.select_for_update().get(pk=access.notebook.pk)
     spec, name = _standing(access.notebook, cell)
     if not spec.text.strip():
         raise NothingWritten(_("“%(cell)s” is empty: there is nothing to release") % {"cell": name})
-    Notebook.objects.select_for_update().get(pk=access.notebook.pk)
     earlier = Release.objects.filter(notebook=access.notebook, cell_id=cell)
     number = (earlier.aggregate(last=Max("number"))["last"] or 0) + 1
     made = Release.objects.create(
