@@ -17,9 +17,6 @@ divide. Every ratio is above 1 when ours is better. Without a precision in its n
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -32,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.engines import arithmetic, chains, load  # noqa: E402
 from benchmarks.engines.children import PeerFailed  # noqa: E402
+from benchmarks.inside.record import commit, machine  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "engine.json"
 PRECISIONS = ("fp32", "int8", "w4")  # what ours has
@@ -56,24 +54,10 @@ PARTS: dict[str, Callable[[Any], tuple[dict[str, float], dict[str, Any]]]] = {
 }
 
 
-def machine() -> dict[str, Any]:
-    """Return what the figures were measured on, and what else ran there."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(": ", 1)[1] for line in lines if line.startswith("model name")]
-    return {
-        "cpus": len(os.sched_getaffinity(0)),
-        "processor": names[0] if names else platform.machine(),
-        "load_average": os.getloadavg()[0],
-    }
-
-
 def keep(target: Path, figures: dict[str, float], tables: dict[str, Any], **about: Any) -> None:
     """Write the figures with the commit that they belong to; parts that were not run stay as they are."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False
-    ).stdout.strip()
     kept = json.loads(target.read_text()) if target.is_file() else {}
-    parts = {name: {"commit": commit, **about, "tables": table} for name, table in tables.items()}
+    parts = {name: {"commit": commit(), **about, "tables": table} for name, table in tables.items()}
     content = {
         "figures": {**kept.get("figures", {}), **figures},
         "parts": {**kept.get("parts", {}), **parts},

@@ -19,7 +19,10 @@ FLAGS = (
     "-fno-omit-frame-pointer",
     "-O1",
 )
-TESTS = [f"tests/engine/kernels/test_{name}.py" for name in ("attention", "linear", "layer")]
+TESTS = [
+    f"tests/engine/kernels/test_{name}.py"
+    for name in ("attention", "pages", "linear", "dense", "low_rank", "layer")
+]
 RUN = """
 import sys
 from pathlib import Path

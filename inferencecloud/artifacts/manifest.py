@@ -124,8 +124,16 @@ class Artifact:
     manifest: Manifest
 
 
-def describe(folder: Path, *, name: str, licence: str) -> Manifest:
+def describe(
+    folder: Path, *, name: str, licence: str, context_tokens: int | None = None
+) -> Manifest:
     """Return the manifest of a folder from its files, without writing it.
+
+    Args:
+        folder: where the files lie.
+        name: what the model is called.
+        licence: the one it is under.
+        context_tokens: how many it is to read and write in all, where not as many as it could.
 
     Raises:
         FileMissing: There is no config.json, or no weights.
@@ -142,16 +150,19 @@ def describe(folder: Path, *, name: str, licence: str) -> Manifest:
         architecture=_architecture(folder, config),
         dtype=dtypes,
         parameters=parameters,
-        context_tokens=int(config.get("max_position_embeddings") or config.get("n_positions") or 0),
+        context_tokens=context_tokens
+        or int(config.get("max_position_embeddings") or config.get("n_positions") or 0),
         has_chat_template=_has_chat_template(folder),
         licence=licence,
         files={path.name: _describe_file(path) for path in _files_of(folder)},
     )
 
 
-def write_manifest(folder: Path, *, name: str, licence: str) -> Artifact:
+def write_manifest(
+    folder: Path, *, name: str, licence: str, context_tokens: int | None = None
+) -> Artifact:
     """Describe the folder and write its manifest."""
-    manifest = describe(folder, name=name, licence=licence)
+    manifest = describe(folder, name=name, licence=licence, context_tokens=context_tokens)
     (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return Artifact(folder=folder, manifest=manifest)
 

@@ -5,7 +5,7 @@ The engine that runs real models is `inferencecloud.engine.local.TransformersEng
 
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.graph import RequestIdTaken, SourcesInCircle, SourceUnknown
-from inferencecloud.engine.protocol import Engine, ModelInfo
+from inferencecloud.engine.protocol import AdapterInfo, Engine, ModelInfo, TakesAdapters
 from inferencecloud.engine.requests import (
     Alternative,
     Delta,
@@ -24,10 +24,17 @@ from inferencecloud.engine.requests import (
     TokenLogprob,
 )
 from inferencecloud.engine.scripted import Script, ScriptedEngine
-from inferencecloud.engine.serial import EngineClosed, GenerationFailed, ModelNotLoaded
+from inferencecloud.engine.serial import (
+    AdapterNotLoaded,
+    EngineClosed,
+    GenerationFailed,
+    ModelNotLoaded,
+)
 from inferencecloud.engine.stage import RequestUnknown, Stage
 
 __all__ = [
+    "AdapterInfo",
+    "AdapterNotLoaded",
     "Alternative",
     "Delta",
     "EmptyPrompt",
@@ -54,6 +61,7 @@ __all__ = [
     "SourceUnknown",
     "SourcesInCircle",
     "Stage",
+    "TakesAdapters",
     "Text",
     "TokenLogprob",
 ]

@@ -27,11 +27,10 @@ from inferencecloud.artifacts.manifest import verify_artifact
 from inferencecloud.engine.config import BatchingConfig, open_lane
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.graph import check_stage
-from inferencecloud.engine.growing import Source
 from inferencecloud.engine.lane import Lane
 from inferencecloud.engine.local import ModelKeyTaken, PromptTooLong
-from inferencecloud.engine.metrics import EngineMetrics
-from inferencecloud.engine.protocol import ModelInfo
+from inferencecloud.engine.metrics import EngineMetrics, measured
+from inferencecloud.engine.protocol import AdapterInfo, ModelInfo
 from inferencecloud.engine.requests import Delta, Finish, FinishReason, Request
 from inferencecloud.engine.sampling import Choice
 from inferencecloud.engine.sequence import Sequence
@@ -99,6 +98,29 @@ class BatchingEngine:
         """Return the loaded models."""
         return [lane.info for lane in list(self._lanes.values())]
 
+    def load_adapter(self, folder: Path, *, model: str, key: str) -> AdapterInfo:
+        """Load a LoRA adapter of a loaded model under the key; the same again is free.
+
+        Raises:
+            ModelNotLoaded: The model is not loaded.
+            AdapterMismatch: It does not fit the model, or is not of the kind that is known.
+            AdapterKeyTaken, AdaptersInUse: There is no room for it under this key, or for one more.
+        """
+        with self._loading:
+            lane = self._lane(model)
+            adapter = lane.read_adapter(folder, key=key)
+            return self._call(lambda: lane.take_adapter(adapter))
+
+    def unload_adapter(self, key: str, *, model: str) -> None:
+        """Forget an adapter of a model; requests with it fail."""
+        with self._loading:
+            lane = self._lane(model)
+            self._call(lambda: self._put_out_adapter(lane, key))
+
+    def adapters(self, model: str) -> list[AdapterInfo]:
+        """Return the loaded adapters of a model."""
+        return self._lane(model).adapters.list()
+
     def count_tokens(self, key: str, text: str) -> int:
         """Return how many tokens the text is to the model."""
         return len(self._lane(key).spelling.encoder.encode_text(text))
@@ -128,7 +150,7 @@ class BatchingEngine:
         for request_id in order:
             try:
                 sequence = lanes[request_id].sequence(by_id[request_id], stage, next(self._numbers))
-                _join(sequence, made)
+                sequence.join(made)
                 made[request_id] = sequence
             except EngineError as problem:
                 refused[request_id] = problem
@@ -137,26 +159,7 @@ class BatchingEngine:
 
     def metrics(self) -> EngineMetrics:
         """Return the state and the counts, summed over the models."""
-        lanes = list(self._lanes.values())
-        schedulers = [lane.scheduler for lane in lanes]
-        return EngineMetrics(
-            running=sum(len(s.running) for s in schedulers),
-            waiting=sum(s.waiting for s in schedulers),
-            kv_blocks_used=sum(s.pool.used for s in schedulers),
-            kv_blocks_total=sum(s.pool.count for s in schedulers),
-            prefix_query_tokens=sum(s.counts.prefix_query_tokens for s in schedulers),
-            prefix_hit_tokens=sum(s.counts.prefix_hit_tokens for s in schedulers),
-            drafted_tokens=sum(s.counts.drafted_tokens for s in schedulers),
-            held_tokens=sum(s.counts.held_tokens for s in schedulers),
-            preemptions=sum(s.counts.preemptions for s in schedulers),
-            prefill_tokens=sum(lane.tally.prefill_tokens for lane in lanes),
-            generated_tokens=sum(lane.tally.generated_tokens for lane in lanes),
-            steps=sum(lane.tally.steps for lane in lanes),
-            failures=sum(lane.tally.failures for lane in lanes),
-            memory_failures=sum(lane.tally.memory_failures for lane in lanes),
-            last_step_s=self._watchdog.last_s,
-            stuck=self._watchdog.is_stuck,
-        )
+        return measured(list(self._lanes.values()), self._watchdog)
 
     def close(self) -> None:
         """Cancel what is under way or waits, and end the thread."""
@@ -244,6 +247,11 @@ class BatchingEngine:
         for sequence in sorted(self._lanes[key].live, key=lambda each: each.number):
             self._end(sequence, FinishReason.FAILED, ModelNotLoaded(key, others))
         self._lanes = {other: self._lanes[other] for other in others}
+
+    def _put_out_adapter(self, lane: Lane, key: str) -> None:
+        problem, users = lane.drop_adapter(key)
+        for sequence in users:
+            self._end(sequence, FinishReason.FAILED, problem)
 
     def _accept(
         self, stage: Stage, made: dict[str, Sequence], refused: dict[str, EngineError]
@@ -389,12 +397,3 @@ class BatchingEngine:
             _, _, sequence = heapq.heappop(self._deadlines)
             problem = DeadlineExceeded(sequence.request.deadline_s or 0.0)
             self._end(sequence, FinishReason.FAILED, problem)
-
-
-def _join(sequence: Sequence, others: dict[str, Sequence]) -> None:
-    """Tell the sequence, and those that it reads, of one another; encode what is known of its prompt."""
-    for source in sequence.request.sources:
-        sequence.sources[source] = Source()
-        if source in others:
-            others[source].readers.append(sequence)
-    sequence.read_on()

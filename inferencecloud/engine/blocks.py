@@ -30,7 +30,7 @@ class InvalidBlockCount(EngineError, ValueError):
 
 
 def root_key(*salts: str) -> Key:
-    """Return the key before the first block: who may share, the model, its adapter."""
+    """Return the key before the first block: who may share, the model, the adapter where there is one."""
     digest = blake2b(digest_size=16)
     for salt in salts:
         digest.update(len(salt).to_bytes(4, "big") + salt.encode())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from inferencecloud.artifacts.manifest import Manifest
+from inferencecloud.engine.adapters import Shelf
 from inferencecloud.engine.blocks import BLOCK_TOKENS, BlockPool
 from inferencecloud.engine.decoder import Decoder
 from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.kernels import BYTES, page_shape
 from inferencecloud.engine.kernels.artifact import is_packed, read_packed_model
 from inferencecloud.engine.lane import Lane
 from inferencecloud.engine.loading import open_model, open_spelling
@@ -39,21 +42,36 @@ class KvMemoryTooSmall(EngineError, ValueError):
         )
 
 
+class KvBitsUnsupported(EngineError, ValueError):
+    """Keys and values are kept in 8 bits, or in the type in which the model computes."""
+
+    def __init__(self, got: int, own: str) -> None:
+        super().__init__(
+            f"kv_bits must be 8, or those in which a model computes ({own}), got {got}."
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchingConfig(EngineConfig):
     """Threads and device as for every engine; memory and the size of a step besides."""
 
     kv_bytes: int = 1024 * _MIB  # keys and values of one model: never more
+    kv_bits: int | None = None  # 8, or those in which the model computes: None, or the number
     limits: Limits = field(default_factory=Limits)
     dtype: torch.dtype | None = None  # None: fp32 on a CPU, the weights' own elsewhere
     models_kept: int = 4  # loaded at once; beyond, the one unused for longest goes
+    adapters_kept: int = (
+        16  # loaded at once for each model; beyond, the one unused for longest goes
+    )
     stuck_after_s: float = 60.0  # a step that takes longer is reported
 
     def __post_init__(self) -> None:
         EngineConfig.__post_init__(self)
-        for name in ("kv_bytes", "models_kept"):
+        for name in ("kv_bytes", "models_kept", "adapters_kept"):
             if getattr(self, name) < 1:
                 raise InvalidConfig(name, getattr(self, name))
+        if self.kv_bits is not None and self.kv_bits not in {8, 16, 32}:
+            raise KvBitsUnsupported(self.kv_bits, "16 or 32")
 
 
 def open_lane(folder: Path, *, key: str, manifest: Manifest, config: BatchingConfig) -> Lane:
@@ -73,6 +91,7 @@ def open_lane(folder: Path, *, key: str, manifest: Manifest, config: BatchingCon
         spelling=open_spelling(folder),
         runner=runner,
         scheduler=Scheduler(pool, config.limits),
+        adapters=Shelf(config.adapters_kept),
     )
 
 
@@ -89,13 +108,22 @@ def _runner(folder: Path, info: ModelInfo, config: BatchingConfig) -> tuple[Runn
         except ArchitectureUnsupported as unknown:
             logger.warning("%s runs through plain transformers, slowly: %s", info.name, unknown)
             return CacheRunner(model), most
-    blocks = min(most, config.kv_bytes // block_bytes(decoder))
+    kv_dtype = _kv_dtype(decoder, config.kv_bits)
+    size = block_bytes(decoder, kv_dtype)
+    blocks = min(most, config.kv_bytes // size)
     if blocks < one_context:
-        raise KvMemoryTooSmall(one_context * block_bytes(decoder), config.kv_bytes)
-    return PagedRunner(decoder, blocks=blocks), blocks
+        raise KvMemoryTooSmall(one_context * size, config.kv_bytes)
+    return PagedRunner(decoder, blocks=blocks, kv_dtype=kv_dtype), blocks
 
 
-def block_bytes(decoder: Decoder) -> int:
-    """Return the size of a block of keys and values over all layers."""
-    numbers = 2 * len(decoder.layers) * decoder.kv_heads * decoder.head_dim * BLOCK_TOKENS
-    return numbers * decoder.dtype.itemsize
+def block_bytes(decoder: Decoder, kv_dtype: torch.dtype) -> int:
+    """Return the size of a block of keys and values over all layers, their scales included."""
+    page = math.prod(page_shape(decoder.head_dim, kv_dtype)) * kv_dtype.itemsize
+    return 2 * len(decoder.layers) * decoder.kv_heads * page
+
+
+def _kv_dtype(decoder: Decoder, bits: int | None) -> torch.dtype:
+    own = decoder.dtype.itemsize * 8
+    if bits is not None and bits not in {8, own}:
+        raise KvBitsUnsupported(bits, f"here {own}")
+    return BYTES if bits == 8 else decoder.dtype

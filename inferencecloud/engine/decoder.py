@@ -17,14 +17,19 @@ from torch import Tensor
 
 from inferencecloud.engine.kernels import AttentionForm, RaggedBatch, paged_attention, write_kv
 from inferencecloud.engine.kernels.layer import PackedLayer
+from inferencecloud.engine.kernels.low_rank import Added, LayerAdapters
 from inferencecloud.engine.memory import KvMemory
 
 
 class Linear(Protocol):
     """A linear layer in whatever arithmetic: (N, I) -> (N, O)."""
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return the layer's output for every row."""
+    def __call__(self, x: Tensor, *, added: Added | None = None) -> Tensor:
+        """Return the layer's output for every row; what adapters add comes before an activation in it."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the rows and columns of its weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +39,15 @@ class Dense:
     weight: Tensor
     bias: Tensor | None = None
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return x W^T + b."""
-        return F.linear(x, self.weight, self.bias)
+    def __call__(self, x: Tensor, *, added: Added | None = None) -> Tensor:
+        """Return x W^T + b, and what is added."""
+        y = F.linear(x, self.weight, self.bias)
+        return y if added is None else y.add_(added.values)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the rows and columns of its weight."""
+        return self.weight.shape[0], self.weight.shape[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,7 @@ class Batch:
     ragged: RaggedBatch
     slots: Tensor  # (N) int64: block * BLOCK_TOKENS + place, where each token's key and value go
     wanted: Tensor  # (R) int64: the rows whose next token is asked for
+    adapters: tuple[LayerAdapters, ...] | None = None  # of each layer; None: no token has one
 
 
 def forward(decoder: Decoder, batch: Batch, memory: KvMemory) -> Tensor:
@@ -164,21 +176,26 @@ def forward(decoder: Decoder, batch: Batch, memory: KvMemory) -> Tensor:
     if decoder.positions is not None:
         x = x + decoder.positions[batch.positions]
     angles = [rotary.at(batch.positions) for rotary in decoder.rotaries]
-    for layer, kv in zip(decoder.layers, memory.layers, strict=True):
+    adapters = batch.adapters or (None,) * len(decoder.layers)
+    for layer, kv, adapted in zip(decoder.layers, memory.layers, adapters, strict=True):
+        own = adapted
         if layer.whole is not None and layer.rotary is not None and layer.whole.is_available:
             turn = angles[layer.rotary]
-            layer.whole(x, turn, kv, batch=batch.ragged, slots=batch.slots)
+            layer.whole(x, turn, kv, batch=batch.ragged, slots=batch.slots, adapters=own)
             if layer is decoder.layers[-1]:
                 x = x[batch.wanted]
             continue
-        gathered = _attention(decoder, layer, layer.attention_norm(x), where=(batch, angles, kv))
+        gathered = _attention(
+            decoder, layer, layer.attention_norm(x), where=(batch, angles, kv), own=own
+        )
         if layer is decoder.layers[-1]:  # nothing reads the other rows any more
             gathered, x = gathered[batch.wanted], x[batch.wanted]
-        mixed = layer.out(gathered)
+            own = None if own is None else own.at(batch.wanted)
+        mixed = _adapted(layer.out, "out", gathered, own=own)
         if layer.after_attention_norm is not None:
             mixed = layer.after_attention_norm(mixed)
         x = x + mixed
-        x = x + _feed_forward(layer, layer.ffn_norm(x))
+        x = x + _feed_forward(layer, layer.ffn_norm(x), own)
     logits = decoder.head(decoder.norm(x)).float()
     if decoder.logit_softcap:
         logits = torch.tanh(logits / decoder.logit_softcap) * decoder.logit_softcap
@@ -190,11 +207,20 @@ _Where = tuple[
 ]  # batch, angles, keys-values
 
 
-def _attention(decoder: Decoder, layer: Layer, x: Tensor, *, where: _Where) -> Tensor:
+def _adapted(linear: Linear, product: str, x: Tensor, *, own: LayerAdapters | None) -> Tensor:
+    """Return the product, and what the tokens' adapters add to it."""
+    return linear(x) if own is None else linear(x, added=own.added(product, x, linear.size[0]))
+
+
+def _attention(
+    decoder: Decoder, layer: Layer, x: Tensor, *, where: _Where, own: LayerAdapters | None
+) -> Tensor:
     """Return what every token gathers (N, H D) from those before it."""
     batch, angles, (k_cache, v_cache) = where
     heads, kv_heads, width = decoder.heads, decoder.kv_heads, decoder.head_dim
-    qkv = layer.qkv(x).view(-1, heads + 2 * kv_heads, width)  # (N, H + 2 K, D)
+    qkv = _adapted(layer.qkv, "qkv", x, own=own).view(
+        -1, heads + 2 * kv_heads, width
+    )  # (N, H + 2 K, D)
     queries_keys, values = qkv[:, : heads + kv_heads], qkv[:, heads + kv_heads :]
     if layer.query_norm is not None and layer.key_norm is not None:
         queries_keys = torch.cat(
@@ -210,12 +236,12 @@ def _attention(decoder: Decoder, layer: Layer, x: Tensor, *, where: _Where) -> T
     return gathered.reshape(-1, heads * width)
 
 
-def _feed_forward(layer: Layer, x: Tensor) -> Tensor:
-    hidden = layer.up(x)
+def _feed_forward(layer: Layer, x: Tensor, own: LayerAdapters | None) -> Tensor:
+    hidden = _adapted(layer.up, "up", x, own=own)
     if layer.activation is not None and layer.is_gated:
         gate, up = hidden.chunk(2, dim=-1)
         hidden = layer.activation(gate) * up
     elif layer.activation is not None:
         hidden = layer.activation(hidden)
-    made = layer.down(hidden)
+    made = _adapted(layer.down, "down", hidden, own=own)
     return made if layer.after_ffn_norm is None else layer.after_ffn_norm(made)

@@ -7,22 +7,24 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from inferencecloud.engine.adapters import Adapter, AdapterMismatch, Shelf, read_adapter
 from inferencecloud.engine.blocks import BLOCK_TOKENS, root_key
 from inferencecloud.engine.choosing import Fail, choose
 from inferencecloud.engine.drafting import StepCost, measured
 from inferencecloud.engine.growing import GrowingPrompt
 from inferencecloud.engine.loading import Spelling
-from inferencecloud.engine.protocol import ModelInfo
+from inferencecloud.engine.protocol import AdapterInfo, ModelInfo
 from inferencecloud.engine.requests import Message, Request, Role, Text
 from inferencecloud.engine.runner import Runner
 from inferencecloud.engine.sampling import Choice, Sampler
 from inferencecloud.engine.scheduler import Scheduler, Span
 from inferencecloud.engine.sequence import Sequence, Times
-from inferencecloud.engine.serial import GenerationFailed
+from inferencecloud.engine.serial import AdapterNotLoaded, GenerationFailed
 from inferencecloud.engine.stage import Stage
 from inferencecloud.engine.text import TextStream
 
@@ -54,6 +56,7 @@ class Lane:
     spelling: Spelling
     runner: Runner
     scheduler: Scheduler
+    adapters: Shelf
     live: set[Sequence] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
     used_at: float = field(default_factory=time.monotonic)
@@ -64,18 +67,49 @@ class Lane:
         Raises:
             TemplateRefused: The chat template does not take its messages.
             InvalidSchema: The JSON schema is none, or wants what cannot be guaranteed.
+            AdapterNotLoaded: It names an adapter that is not loaded.
         """
         encoder = self.spelling.encoder
+        adapter = None if request.adapter is None else self.adapters.get(request.adapter)
+        salts = () if adapter is None else (adapter.info.digest,)
         return Sequence(
             request=request,
             stage=stage,
             number=number,
-            root=root_key(request.owner, self.info.digest),
+            root=root_key(request.owner, self.info.digest, *salts),
             growing=GrowingPrompt(request, encoder),
             stream=TextStream(encoder.decode, request.sampling),
             sampler=Sampler(request.sampling, self.spelling.vocabulary),
             times=Times(submitted_at=time.monotonic()),
+            adapter=adapter,
         )
+
+    def read_adapter(self, folder: Path, *, key: str) -> Adapter:
+        """Return an adapter for the model, read but not taken in yet.
+
+        Raises:
+            AdapterMismatch: It does not fit the model, or is not of the kind that is known.
+        """
+        if self.runner.decoder is None:
+            problem = f"{self.info.name} runs through plain transformers, which takes none"
+            raise AdapterMismatch(folder, problem)
+        return read_adapter(folder, self.runner.decoder, key=key, model=self.info.key)
+
+    def take_adapter(self, adapter: Adapter) -> AdapterInfo:
+        """Take an adapter in; one that no live sequence has may go for it.
+
+        Raises:
+            AdapterKeyTaken: Another has its key.
+            AdaptersInUse: There is no room for one more.
+        """
+        return self.adapters.put(adapter, used=[sequence.adapter for sequence in self.live])
+
+    def drop_adapter(self, key: str) -> tuple[AdapterNotLoaded, list[Sequence]]:
+        """Forget an adapter; return what is the matter with the sequences that have it, and those."""
+        self.adapters.remove(key)
+        users = [sequence for sequence in self.live if sequence.request.adapter == key]
+        left = [info.key for info in self.adapters.list()]
+        return AdapterNotLoaded(key, left), sorted(users, key=lambda each: each.number)
 
     def step(self, fail: Fail, take: Take) -> None:
         """Compute one step; the tokens that it brings go to `take`, what breaks a sequence to `fail`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from inferencecloud.engine.requests import Request
 from inferencecloud.engine.stage import Stage
@@ -21,6 +21,18 @@ class ModelInfo:
     context_tokens: int
     prefill_tokens_per_s: float
     decode_tokens_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterInfo:
+    """A loaded low-rank adapter."""
+
+    key: str  # what requests call it
+    model: str  # the key of its model
+    digest: str  # changes when anything of it changes
+    rank: int
+    targets: tuple[str, ...]  # the products that it changes: "q_proj", ...
+    size_bytes: int  # in memory
 
 
 class Engine(Protocol):
@@ -46,3 +58,17 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Cancel what is under way, and end."""
+
+
+@runtime_checkable
+class TakesAdapters(Protocol):
+    """An engine that runs adapters of its models, as `Request.adapter` asks; others refuse that."""
+
+    def load_adapter(self, folder: Path, *, model: str, key: str) -> AdapterInfo:
+        """Load an adapter of a loaded model; again is free."""
+
+    def unload_adapter(self, key: str, *, model: str) -> None:
+        """Forget it; a request with it fails."""
+
+    def adapters(self, model: str) -> list[AdapterInfo]:
+        """Return the loaded adapters of a model."""

@@ -27,8 +27,10 @@ from inferencecloud.engine.decoder import (
     Table,
 )
 from inferencecloud.engine.errors import EngineError
+from inferencecloud.engine.families import ROPE_FAMILIES
 from inferencecloud.engine.kernels import AttentionForm, PackedLinear
 from inferencecloud.engine.kernels.artifact import EMBEDDING, HEAD, PackedModel
+from inferencecloud.engine.kernels.dense import PanelledDense, is_panelled, panelled
 from inferencecloud.engine.kernels.layer import PackedLayer
 
 _STATIC_ROPES = {"default", "linear", "llama3", "yarn"}  # their angles depend on the position alone
@@ -39,7 +41,6 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_pytorch_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "relu": F.relu,
 }
-_ROPE_FAMILIES = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"}
 
 Module = Any  # transformers' modules have no attributes that a type checker knows
 
@@ -60,7 +61,7 @@ def read_decoder(model: PreTrainedModel, *, context_tokens: int) -> Decoder:
     kind = model.config.model_type
     if kind == "gpt2":
         return _read_gpt2(model, context_tokens)
-    if kind in _ROPE_FAMILIES:
+    if kind in ROPE_FAMILIES:
         return _read_rope_family(model, context_tokens, _Plain(model))
     raise ArchitectureUnsupported("architecture", kind)
 
@@ -73,7 +74,7 @@ def read_packed_decoder(packed: PackedModel, *, context_tokens: int) -> Decoder:
     """
     plain = {key: value for key, value in packed.config.items() if key != "quantization_config"}
     config = AutoConfig.for_model(**plain)
-    if config.model_type not in _ROPE_FAMILIES:
+    if config.model_type not in ROPE_FAMILIES:
         raise ArchitectureUnsupported("architecture", config.model_type)
     with torch.device("meta"):  # the outline alone: sizes, norms' places, no weights
         model: Module = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
@@ -101,12 +102,19 @@ class _Plain:
     def __init__(self, model: PreTrainedModel) -> None:
         self._model: Module = model
         self._layers: Module = _body(model).layers
+        self._head = _dense(self._model.lm_head)
 
     def embedding(self) -> Callable[[Tensor], Tensor]:
-        return Table(_body(self._model).embed_tokens.weight.detach())
+        words = _body(self._model).embed_tokens.weight.detach()
+        if (
+            isinstance(self._head, PanelledDense)
+            and words.data_ptr() == self._model.lm_head.weight.data_ptr()
+        ):
+            return self._head.rows
+        return Table(words)
 
     def head(self) -> Linear:
-        return _dense(self._model.lm_head)
+        return self._head
 
     def linears(self, number: int) -> _Linears:
         attention, mlp = self._layers[number].self_attn, self._layers[number].mlp
@@ -319,20 +327,25 @@ def _layer_norm(norm: nn.LayerNorm) -> LayerNorm:
     return LayerNorm(norm.weight.detach(), norm.bias.detach(), norm.eps)
 
 
-def _dense(linear: Module) -> Dense:
+def _linear(weight: Tensor, bias: Tensor | None) -> Dense | PanelledDense:
+    """Return the layer for our kernel where that takes it, else for torch."""
+    return panelled(weight, bias) if is_panelled(weight) else Dense(weight, bias)
+
+
+def _dense(linear: Module) -> Dense | PanelledDense:
     bias = getattr(linear, "bias", None)
-    return Dense(linear.weight.detach(), None if bias is None else bias.detach())
+    return _linear(linear.weight.detach(), None if bias is None else bias.detach())
 
 
-def _fused(*linears: Module) -> Dense:
+def _fused(*linears: Module) -> Dense | PanelledDense:
     """Return several linear layers of one input as one."""
     biases = [linear.bias for linear in linears if linear.bias is not None]
-    return Dense(
+    return _linear(
         torch.cat([linear.weight.detach() for linear in linears]),
         torch.cat([bias.detach() for bias in biases]) if biases else None,
     )
 
 
-def _transposed(conv: Module) -> Dense:
+def _transposed(conv: Module) -> Dense | PanelledDense:
     """Return GPT-2's Conv1D, whose weight is (I, O), as a linear layer."""
-    return Dense(conv.weight.detach().t().contiguous(), conv.bias.detach())
+    return _linear(conv.weight.detach().t().contiguous(), conv.bias.detach())

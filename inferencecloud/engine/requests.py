@@ -152,6 +152,7 @@ class Request:
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     resume: Resume | None = None
+    adapter: str | None = None  # the key under which one was loaded for the model
     # What follows an engine that serves one request at a time ignores.
     owner: str = ""  # whom fairness counts it for
     priority: int = 0  # smaller is sooner

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from inferencecloud.engine.adapters import adapters_of
 from inferencecloud.engine.blocks import BLOCK_TOKENS
 from inferencecloud.engine.decoder import Batch, Decoder, forward
 from inferencecloud.engine.kernels import RaggedBatch
@@ -29,6 +30,10 @@ class Runner(Protocol):
         bool  # whether what one sequence computed serves another, and drafts can be checked
     )
 
+    @property
+    def decoder(self) -> Decoder | None:
+        """Return the decoder, where it is one of ours: adapters fit no other."""
+
     def run(self, spans: Seq[Span]) -> Tensor:
         """Compute the spans; return the logits float32: as many rows of each as it wants, in order."""
 
@@ -41,7 +46,10 @@ class PagedRunner:
 
     shares_blocks = True
 
-    def __init__(self, decoder: Decoder, *, blocks: int) -> None:
+    def __init__(
+        self, decoder: Decoder, *, blocks: int, kv_dtype: torch.dtype | None = None
+    ) -> None:
+        """Reserve the memory; its type by default: the model's."""
         self.decoder = decoder
         self._memory = KvMemory(
             decoder.norm.weight,
@@ -49,6 +57,7 @@ class PagedRunner:
             blocks=blocks,
             kv_heads=decoder.kv_heads,
             head_dim=decoder.head_dim,
+            dtype=kv_dtype,
         )
 
     @torch.inference_mode()
@@ -91,6 +100,9 @@ class PagedRunner:
             ),
             slots=self._tensor(blocks * BLOCK_TOKENS + positions % BLOCK_TOKENS),
             wanted=self._tensor(np.array(wanted, dtype=np.int64)),
+            adapters=adapters_of(
+                ((span.sequence.adapter, span.tokens) for span in spans), device=self.decoder.device
+            ),
         )
 
     def _tensor(self, array: np.ndarray) -> Tensor:
@@ -101,6 +113,7 @@ class CacheRunner:
     """Runs a model of transformers as it is, each sequence with a cache of its own."""
 
     shares_blocks = False
+    decoder: Decoder | None = None
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model

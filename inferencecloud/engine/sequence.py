@@ -16,6 +16,7 @@ from inferencecloud.engine.requests import Finish, FinishReason, Request, Resume
 from inferencecloud.engine.text import TextStream
 
 if TYPE_CHECKING:
+    from inferencecloud.engine.adapters import Adapter
     from inferencecloud.engine.errors import EngineError
     from inferencecloud.engine.sampling import Sampler
     from inferencecloud.engine.stage import Stage
@@ -59,6 +60,7 @@ class Sequence:
     stream: TextStream
     sampler: Sampler
     times: Times
+    adapter: Adapter | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     readers: list[Sequence] = field(default_factory=list)
     token_ids: list[int] = field(
@@ -99,6 +101,14 @@ class Sequence:
     def is_decoding(self) -> bool:
         """Tell whether a single token stands between it and its next."""
         return not self.is_open and self.pending == 1
+
+    def join(self, others: dict[str, Sequence]) -> None:
+        """Tell it, and those that it reads, of one another; read what is known of its prompt."""
+        for source in self.request.sources:
+            self.sources[source] = Source()
+            if source in others:
+                others[source].readers.append(self)
+        self.read_on()
 
     def read_on(self) -> None:
         """Take up what the sources have written since; forget what was computed on a wrong guess."""

@@ -48,6 +48,13 @@ class ModelNotLoaded(EngineError):
         super().__init__(f"The model {key} is not loaded; loaded: {', '.join(loaded) or 'none'}.")
 
 
+class AdapterNotLoaded(EngineError):
+    """A request names an adapter that is not loaded for its model."""
+
+    def __init__(self, key: str, loaded: Sequence[str]) -> None:
+        super().__init__(f"The adapter {key} is not loaded; loaded: {', '.join(loaded) or 'none'}.")
+
+
 class GenerationFailed(EngineError):
     """The model broke while it wrote."""
 
@@ -138,11 +145,14 @@ class SerialEngine(ABC):
             SourceUnknown: A request reads the output of one that is not among them.
             SourcesInCircle: Requests wait for one another.
             ModelNotLoaded: A request names a model that is not loaded.
+            AdapterNotLoaded: A request names an adapter; such an engine has none.
             EngineClosed: The engine has ended.
         """
         check_stage(requests)
         for request in requests:
             self._require_model(request.model)
+            if request.adapter is not None:
+                raise AdapterNotLoaded(request.adapter, [])
         stage = Stage([request.id for request in requests], self._cancel)
         jobs: dict[str, _Job] = {}
         for request in requests:

@@ -29,7 +29,7 @@ from inferencecloud.engine import (
     Text,
 )
 from inferencecloud.engine.batching import BatchingEngine, DeadlineExceeded
-from inferencecloud.engine.config import BatchingConfig, KvMemoryTooSmall
+from inferencecloud.engine.config import BatchingConfig, KvBitsUnsupported, KvMemoryTooSmall
 from inferencecloud.engine.local import InvalidConfig
 from inferencecloud.engine.runner import PagedRunner
 from inferencecloud.engine.scheduler import Limits, Span
@@ -397,6 +397,21 @@ def test_a_cancel_is_heard_while_hundreds_wait(batching: BatchingEngine) -> None
 def test_settings_of_the_batching_engine_out_of_range_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InvalidConfig, match="at least 1, got 0"):
         BatchingConfig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bits", [0, 4, 12, 64])
+def test_bits_that_keys_and_values_cannot_have_are_refused(bits: int) -> None:
+    with pytest.raises(KvBitsUnsupported, match=rf"8, or .*16 or 32.*got {bits}"):
+        BatchingConfig(kv_bits=bits)
+
+
+def test_bits_of_another_type_than_the_models_are_refused(tiny_artifact: Path) -> None:
+    engine = BatchingEngine(BatchingConfig(threads=1, device="cpu", kv_bits=16))
+    try:
+        with pytest.raises(KvBitsUnsupported, match=r"here 32.*got 16"):
+            engine.load(tiny_artifact, key=KEY)
+    finally:
+        engine.close()
 
 
 def test_a_memory_too_small_for_one_context_is_refused(tiny_artifact: Path) -> None:

@@ -11,7 +11,6 @@ from inferencecloud.engine.kernels.artifact import (
     read_packed_model,
 )
 from inferencecloud.engine.kernels.attention import (
-    BLOCK_TOKENS,
     AttentionForm,
     InvalidKernelInput,
     RaggedBatch,
@@ -26,33 +25,41 @@ from inferencecloud.engine.kernels.linear import (
     pack_int4,
     pack_int8,
 )
+from inferencecloud.engine.kernels.low_rank import AdaptedLayer, LayerAdapters, LowRank, Part
 from inferencecloud.engine.kernels.native import (
     Availability,
     InstructionPathUnknown,
     available,
     use_path,
 )
+from inferencecloud.engine.kernels.pages import BLOCK_TOKENS, BYTES, page_shape
 from inferencecloud.engine.kernels.quantized import Codes, quantize
 
 __all__ = [
     "BLOCK_TOKENS",
+    "BYTES",
+    "AdaptedLayer",
     "AttentionForm",
     "Availability",
     "Codes",
     "InstructionPathUnknown",
     "InvalidKernelInput",
     "KernelMissing",
+    "LayerAdapters",
     "LinearShape",
+    "LowRank",
     "NotQuantizable",
     "PackedLayer",
     "PackedLinear",
     "PackedModel",
+    "Part",
     "RaggedBatch",
     "available",
     "is_packed",
     "pack",
     "pack_int4",
     "pack_int8",
+    "page_shape",
     "paged_attention",
     "quantize",
     "quantize_artifact",

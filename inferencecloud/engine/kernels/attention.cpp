@@ -1,4 +1,4 @@
-// Attention over paged keys and values in float32, with the softmax kept online.
+// Attention over paged keys and values, in float32 or as bytes with scales, with the softmax kept online.
 //
 // Milakov and Gimelshein 2018, arXiv:1805.02867 (online softmax); Dao et al. 2022, arXiv:2205.14135
 // (tiles); Kwon et al. 2023, arXiv:2309.06180 (pages). Keys are read in chunks that start at multiples of
@@ -15,19 +15,23 @@ constexpr int kWide = kLanes == 16 ? 4 : 2;  // vectors side by side that the re
 
 // Views into the scratch memory of a thread.
 struct Rows {
-  float* queries;   // (rows, head_dim), scaled
-  float* outputs;   // (rows, head_dim), not yet divided by `total`
-  float* scores;    // (rows, kChunkTokens)
-  float* keys;      // (kChunkTokens / kLanes, head_dim, kLanes)
-  float* greatest;  // (rows): the greatest score so far
-  float* total;     // (rows): sum of e^(score - greatest)
+  float* queries;       // (rows, head_dim), scaled
+  float* outputs;       // (rows, head_dim), not yet divided by `total`
+  float* scores;        // (rows, kChunkTokens)
+  float* keys;          // (kChunkTokens / kLanes, head_dim, kLanes)
+  float* key_scales;    // (kChunkTokens), where the memory has scales
+  float* value_scales;  // (kChunkTokens)
+  float* greatest;      // (rows): the greatest score so far
+  float* total;         // (rows): sum of e^(score - greatest)
 };
 
-// A piece of a sequence's keys and values.
+// A piece of a sequence's keys and values; Number is what the memory holds: float, or int8_t beside scales.
+template <typename Number>
 struct Chunk {
+  static constexpr bool kHasScales = sizeof(Number) == 1;
   int begin, end;  // tokens of the sequence
-  const float* keys[kChunkBlocks];
-  const float* values[kChunkBlocks];
+  const Number* keys[kChunkBlocks];
+  const Number* values[kChunkBlocks];
 };
 
 // What one row may see: tokens begin .. end.
@@ -52,7 +56,7 @@ int64_t rows_of(const Attention& a) {
 }
 
 int64_t attention_scratch_floats(const Attention& a) {
-  return rows_of(a) * (2 * a.head_dim + kChunkTokens + 2) + kChunkTokens * a.head_dim;
+  return rows_of(a) * (2 * a.head_dim + kChunkTokens + 2) + kChunkTokens * (a.head_dim + 2);
 }
 
 Rows carve(const Attention& a, float* scratch) {
@@ -62,7 +66,9 @@ Rows carve(const Attention& a, float* scratch) {
   r.outputs = r.queries + rows * a.head_dim;
   r.scores = r.outputs + rows * a.head_dim;
   r.keys = r.scores + rows * kChunkTokens;
-  r.greatest = r.keys + kChunkTokens * a.head_dim;
+  r.key_scales = r.keys + kChunkTokens * a.head_dim;
+  r.value_scales = r.key_scales + kChunkTokens;
+  r.greatest = r.value_scales + kChunkTokens;
   r.total = r.greatest + rows;
   return r;
 }
@@ -86,8 +92,10 @@ void start_rows(const Attention& a, const AttentionTile& tile, int rows, const R
   }
 }
 
-Chunk chunk_at(const Attention& a, const AttentionTile& tile, int begin, Sight seen) {
-  Chunk chunk;
+template <typename Number>
+Chunk<Number> chunk_at(const Attention& a, const AttentionTile& tile, int begin, Sight seen) {
+  Chunk<Number> chunk;
+  const int64_t page = page_bytes(a.head_dim, Chunk<Number>::kHasScales);
   chunk.begin = begin;
   chunk.end = begin + kChunkTokens < seen.end ? begin + kChunkTokens : seen.end;
   for (int i = 0; i < kChunkBlocks; i++) {
@@ -96,22 +104,33 @@ Chunk chunk_at(const Attention& a, const AttentionTile& tile, int begin, Sight s
     const bool is_needed = token < seen.end && token + kBlockTokens > seen.begin;
     const int64_t block =
         is_needed ? a.block_tables[tile.sequence * a.max_blocks + token / kBlockTokens] : 0;
-    const int64_t offset = (block * a.kv_heads + tile.kv_head) * kBlockTokens * a.head_dim;
-    chunk.keys[i] = is_needed ? a.k_cache + offset : nullptr;
-    chunk.values[i] = is_needed ? a.v_cache + offset : nullptr;
+    const int64_t offset = (block * a.kv_heads + tile.kv_head) * page;
+    chunk.keys[i] = is_needed ? (const Number*)(a.k_cache + offset) : nullptr;
+    chunk.values[i] = is_needed ? (const Number*)(a.v_cache + offset) : nullptr;
   }
   return chunk;
 }
 
-void transpose_keys(const Attention& a, const Chunk& chunk, float* keys) {
+template <typename Number>
+void transpose_keys(const Attention& a, const Chunk<Number>& chunk, float* keys) {
   constexpr int per_block = kBlockTokens / kLanes;
   for (int i = 0; i < kChunkBlocks * per_block; i++) {
     if (chunk.keys[i / per_block] == nullptr) continue;
-    const float* from = chunk.keys[i / per_block] + (int64_t)(i % per_block) * kLanes * a.head_dim;
+    const Number* from = chunk.keys[i / per_block] + (int64_t)(i % per_block) * kLanes * a.head_dim;
     float* to = keys + (int64_t)i * kLanes * a.head_dim;
     for (int j = 0; j < a.head_dim; j += kLanes) {
       transpose_square(from + j, a.head_dim, to + (int64_t)j * kLanes);
     }
+  }
+}
+
+// The scales of a page stand behind its numbers.
+void fetch_scales(const Attention& a, const Chunk<int8_t>& chunk, const Rows& r) {
+  for (int i = 0; i < kChunkBlocks; i++) {
+    if (chunk.keys[i] == nullptr) continue;
+    const int64_t numbers = (int64_t)kBlockTokens * a.head_dim;
+    __builtin_memcpy(r.key_scales + i * kBlockTokens, chunk.keys[i] + numbers, kBlockTokens * sizeof(float));
+    __builtin_memcpy(r.value_scales + i * kBlockTokens, chunk.values[i] + numbers, kBlockTokens * sizeof(float));
   }
 }
 
@@ -139,12 +158,15 @@ Floats soft_capped(Floats scores, float cap) {  // cap * tanh(scores / cap)
   return scores < 0.0f ? -bent : bent;
 }
 
-// Turn a row's scores into e^(score - greatest), and what it has gathered so far to the same scale.
-void soften(const Attention& a, const Chunk& chunk, Sight sight, int row, const Rows& r) {
+// Turn a row's scores into e^(score - greatest), times the scales of the values where there are some, and what it
+// has gathered so far to the same scale.
+template <typename Number>
+void soften(const Attention& a, const Chunk<Number>& chunk, Sight sight, int row, const Rows& r) {
   float* scores = r.scores + (int64_t)row * kChunkTokens;
   Floats greatest = splat(r.greatest[row]);
   for (int i = 0; i < kChunkTokens; i += kLanes) {
     Floats values = load(scores + i);
+    if constexpr (Chunk<Number>::kHasScales) values *= load(r.key_scales + i);
     if (a.soft_cap > 0) values = soft_capped(values, a.soft_cap);
     const Ints token = kLaneNumbers + (chunk.begin + i);
     values = (token >= sight.begin) & (token < sight.end) ? values : splat(-__builtin_inff());
@@ -155,8 +177,14 @@ void soften(const Attention& a, const Chunk& chunk, Sight sight, int row, const 
   Floats total = {};
   for (int i = 0; i < kChunkTokens; i += kLanes) {
     const Floats values = exponential(load(scores + i) - greatest);
-    store(scores + i, values);
     total += values;
+    if constexpr (Chunk<Number>::kHasScales) {  // what is not seen counts nothing, even where its scale is no number
+      const Ints token = kLaneNumbers + (chunk.begin + i);
+      const Floats scaled = values * load(r.value_scales + i);
+      store(scores + i, (token >= sight.begin) & (token < sight.end) ? scaled : Floats{});
+    } else {
+      store(scores + i, values);
+    }
   }
   const Floats shrink = exponential(splat(r.greatest[row]) - greatest);
   r.total[row] = r.total[row] * shrink[0] + sum_of_lanes(total)[0];
@@ -167,8 +195,8 @@ void soften(const Attention& a, const Chunk& chunk, Sight sight, int row, const 
 }
 
 // outputs[R][V vectors from `at`] += scores[R] . values
-template <int R, int V>
-void gather(const Chunk& chunk, const float* scores, int head_dim, int at, float* outputs) {
+template <int R, int V, typename Number>
+void gather(const Chunk<Number>& chunk, const float* scores, int head_dim, int at, float* outputs) {
   Floats sums[R][V];
   for (int r = 0; r < R; r++) {
     for (int v = 0; v < V; v++) sums[r][v] = load(outputs + r * head_dim + at + v * kLanes);
@@ -178,7 +206,7 @@ void gather(const Chunk& chunk, const float* scores, int head_dim, int at, float
     const int left = chunk.end - chunk.begin - block * kBlockTokens;
     const int tokens = left < kBlockTokens ? left : kBlockTokens;
     for (int t = 0; t < tokens; t++) {
-      const float* value = chunk.values[block] + t * head_dim + at;
+      const Number* value = chunk.values[block] + t * head_dim + at;
       for (int v = 0; v < V; v++) {
         const Floats values = load(value + v * kLanes);
         for (int r = 0; r < R; r++) {
@@ -192,8 +220,8 @@ void gather(const Chunk& chunk, const float* scores, int head_dim, int at, float
   }
 }
 
-template <int R>
-void attend_rows(const Attention& a, const AttentionTile& tile, const Chunk& chunk, int row, const Rows& r) {
+template <int R, typename Number>
+void attend_rows(const Attention& a, const AttentionTile& tile, const Chunk<Number>& chunk, int row, const Rows& r) {
   const float* queries = r.queries + (int64_t)row * a.head_dim;
   float* outputs = r.outputs + (int64_t)row * a.head_dim;
   float* scores = r.scores + (int64_t)row * kChunkTokens;
@@ -216,14 +244,16 @@ void finish_rows(const Attention& a, const AttentionTile& tile, int rows, const 
   }
 }
 
-void attend(const Attention& a, const AttentionTile& tile, float* scratch) {
+template <typename Number>
+void attend_tile(const Attention& a, const AttentionTile& tile, float* scratch) {
   const int rows = tile.count * (a.heads / a.kv_heads);
   const Rows r = carve(a, scratch);
   start_rows(a, tile, rows, r);
   const Sight seen = {sight_of(a, tile, 0).begin, sight_of(a, tile, rows - 1).end};
   for (int begin = seen.begin - seen.begin % kChunkTokens; begin < seen.end; begin += kChunkTokens) {
-    const Chunk chunk = chunk_at(a, tile, begin, seen);
+    const Chunk<Number> chunk = chunk_at<Number>(a, tile, begin, seen);
     transpose_keys(a, chunk, r.keys);
+    if constexpr (Chunk<Number>::kHasScales) fetch_scales(a, chunk, r);
     // Rows are ordered by position: those that see nothing of the chunk stand at the ends.
     int from = 0, to = rows;
     while (from < to && sight_of(a, tile, from).end <= chunk.begin) from++;
@@ -235,6 +265,10 @@ void attend(const Attention& a, const AttentionTile& tile, float* scratch) {
     if (to - row == 1) attend_rows<1>(a, tile, chunk, row, r);
   }
   finish_rows(a, tile, rows, r);
+}
+
+void attend(const Attention& a, const AttentionTile& tile, float* scratch) {
+  a.has_scales ? attend_tile<int8_t>(a, tile, scratch) : attend_tile<float>(a, tile, scratch);
 }
 
 }  // namespace

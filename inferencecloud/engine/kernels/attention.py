@@ -18,8 +18,12 @@ from torch import Tensor
 
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.kernels.native import is_native
-
-BLOCK_TOKENS = 16
+from inferencecloud.engine.kernels.pages import (
+    BLOCK_TOKENS,
+    head_dim_of,
+    read_blocks,
+    write_rows,
+)
 
 
 class InvalidKernelInput(EngineError, ValueError):
@@ -53,7 +57,8 @@ def paged_attention(
 
     Args:
         q: (N, H, D); query head h reads KV head h // (H / G). The compiled kernel takes float32.
-        k_cache: (blocks, G, 16, D) of the same type; the keys of the new tokens are there already.
+        k_cache: (blocks, G, page) of the same type or of bytes with scales, as `pages` has it; the keys of
+            the new tokens are there already.
         v_cache: As k_cache.
         batch: Whose tokens they are.
         form: Scale, window and soft cap of the model.
@@ -81,6 +86,9 @@ def paged_attention(
 
 def write_kv(k: Tensor, v: Tensor, k_cache: Tensor, *, v_cache: Tensor, slots: Tensor) -> None:
     """Write keys and values (N, G, D) of new tokens to their slots (N) int64: block * 16 + offset.
+
+    Where the memory holds bytes, a key or value with NaN or infinite in it is read as NaN throughout, and one
+    smaller than 1e-30 throughout as 0.
 
     Raises:
         ValueError: Shapes or types do not fit, or a slot is not there.
@@ -119,8 +127,8 @@ def torch_paged_attention(
                 f"Sequence {s} names the blocks {blocks.tolist()} of {len(k_cache)}."
             )
         seen = slice(None, context - first_block * BLOCK_TOKENS)
-        keys = _gathered(k_cache, blocks)[:, seen]  # (G, T, D)
-        values = _gathered(v_cache, blocks)[:, seen]
+        keys = read_blocks(k_cache, blocks, q.dtype)[:, seen]  # (G, T, D)
+        values = read_blocks(v_cache, blocks, q.dtype)[:, seen]
         out[begin:end] = _attend(q[begin:end], keys, values, form=form)
     return out
 
@@ -129,7 +137,7 @@ def torch_write_kv(
     k: Tensor, v: Tensor, k_cache: Tensor, *, v_cache: Tensor, slots: Tensor
 ) -> None:
     """Do as `write_kv` with torch."""
-    wanted = (len(slots), k_cache.shape[1], k_cache.shape[3])
+    wanted = (len(slots), k_cache.shape[1], _head_dim(k_cache, v_cache))
     if k.shape != wanted or v.shape != wanted:
         raise InvalidKernelInput(
             f"Wanted k and v of the shape {wanted}, got {tuple(k.shape)} and {tuple(v.shape)}."
@@ -139,14 +147,8 @@ def torch_write_kv(
         raise InvalidKernelInput(
             f"Wanted slots in 0 .. {size - 1}, got {int(slots.min())} .. {int(slots.max())}."
         )
-    block, offset = slots // BLOCK_TOKENS, slots % BLOCK_TOKENS
-    k_cache[block, :, offset] = k
-    v_cache[block, :, offset] = v
-
-
-def _gathered(cache: Tensor, blocks: Tensor) -> Tensor:
-    _, kv_heads, _, head_dim = cache.shape
-    return cache[blocks].transpose(0, 1).reshape(kv_heads, -1, head_dim)  # (G, T, D)
+    write_rows(k_cache, k, slots)
+    write_rows(v_cache, v, slots)
 
 
 def _attend(q: Tensor, keys: Tensor, values: Tensor, *, form: AttentionForm) -> Tensor:
@@ -166,13 +168,19 @@ def _attend(q: Tensor, keys: Tensor, values: Tensor, *, form: AttentionForm) -> 
     return torch.einsum("grtk,gkd->tgrd", weights, values).reshape(queries, heads, head_dim)
 
 
-def _check_shapes(q: Tensor, k_cache: Tensor, v_cache: Tensor) -> None:
-    if k_cache.dim() != 4 or k_cache.shape[2] != BLOCK_TOKENS or v_cache.shape != k_cache.shape:
+def _head_dim(k_cache: Tensor, v_cache: Tensor) -> int:
+    head_dim = head_dim_of(k_cache)
+    if head_dim is None or (v_cache.shape, v_cache.dtype) != (k_cache.shape, k_cache.dtype):
         raise InvalidKernelInput(
-            f"Wanted two memories of the shape (blocks, kv_heads, {BLOCK_TOKENS}, head_dim), "
-            f"got {tuple(k_cache.shape)} and {tuple(v_cache.shape)}."
+            f"Wanted two memories of the shape (blocks, kv_heads, {BLOCK_TOKENS}, head_dim), or as bytes "
+            f"(blocks, kv_heads, {BLOCK_TOKENS} * (head_dim + 4)), got {tuple(k_cache.shape)} "
+            f"{k_cache.dtype} and {tuple(v_cache.shape)} {v_cache.dtype}."
         )
-    _, kv_heads, _, head_dim = k_cache.shape
+    return head_dim
+
+
+def _check_shapes(q: Tensor, k_cache: Tensor, v_cache: Tensor) -> None:
+    head_dim, kv_heads = _head_dim(k_cache, v_cache), k_cache.shape[1]
     if q.dim() != 3 or q.shape[1] % kv_heads or q.shape[2] != head_dim:
         raise InvalidKernelInput(
             f"Wanted q of the shape (tokens, heads, {head_dim}) with a multiple of {kv_heads} heads, "

@@ -26,15 +26,22 @@ FOLDER = SOURCES.parents[2] / "build" / "kernels"
 _FLAGS = ("-std=c++20", "-O3", "-g0", "-fPIC", "-fno-math-errno", "-Wall", "-Wno-psabi")
 # The arithmetic is compiled once for each instruction path. In linear.cpp nothing is fused, so that all paths
 # round alike.
-_ARITHMETIC = {"attention": "-ffp-contract=fast", "linear": "-ffp-contract=off"}
+_ARITHMETIC = {
+    "attention": "-ffp-contract=fast",
+    "dense": "-ffp-contract=fast",
+    "linear": "-ffp-contract=off",
+}
+_AVX512 = "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mprefer-vector-width=512"
 _PATHS = {
-    "avx512": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mprefer-vector-width=512",
+    "amx": f"{_AVX512} -mamx-tile -mamx-int8",
+    "avx512": _AVX512,
     "avx_vnni": "-mavx2 -mfma -mf16c -mavxvnni",
     "avx2": "-mavx2 -mfma -mf16c",
     # What avx_vnni does, for machines that have its instruction with AVX-512's encoding only.
     "vnni256": "-mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni -DNARROW",
     "portable": "",
 }
+_LINEAR_ONLY = {"amx"}  # the rest is computed as on avx512
 _PATHS_OF_MACHINE = {"x86_64": tuple(_PATHS), "AMD64": tuple(_PATHS)}
 
 
@@ -89,9 +96,11 @@ def compile_to(target: Path, *, scratch: Path, flags: tuple[str, ...] = ()) -> N
     paths = _PATHS_OF_MACHINE.get(platform.machine(), ("portable",))
     commands = {
         part: ["-fopenmp", f"-I{torch / 'include'}", str(SOURCES / f"{part}.cpp")]
-        for part in ("operators", "step")
+        for part in ("operators", "adapters", "step")
     }
     for path, (part, rounding) in product(paths, _ARITHMETIC.items()):
+        if path in _LINEAR_ONLY and part != "linear":
+            continue
         name = f"{part}_{path}"
         source = str(SOURCES / f"{part}.cpp")
         commands[name] = [*_PATHS[path].split(), rounding, f"-DKERNELS={name}", source]

@@ -7,10 +7,6 @@
 #include "kernels.h"
 #include "vectors.h"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 namespace {
 
 constexpr int kPanelVectors = kPanelRows / kLanes;

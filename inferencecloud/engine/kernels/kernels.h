@@ -6,18 +6,25 @@
 constexpr int kBlockTokens = 16;  // tokens in one block of the KV memory
 constexpr int kTileRows = 64;     // rows (query x head) that read a piece of the KV memory together
 
+// Bytes of a page: what one KV head has in one block. It holds float32, or bytes and behind them one float32 scale
+// for each of its tokens (pages.py).
+inline int64_t page_bytes(int head_dim, bool has_scales) {
+  return kBlockTokens * (has_scales ? head_dim + (int64_t)sizeof(float) : head_dim * (int64_t)sizeof(float));
+}
+
 // One call of paged attention; shapes as in attention.py.
 struct Attention {
-  const float* q;        // (N, heads, head_dim)
-  const float* k_cache;  // (blocks, kv_heads, kBlockTokens, head_dim)
-  const float* v_cache;
+  const float* q;          // (N, heads, head_dim)
+  const uint8_t* k_cache;  // (blocks, kv_heads, page)
+  const uint8_t* v_cache;
   float* out;                   // (N, heads, head_dim)
   const int32_t* query_start;   // (S + 1)
   const int32_t* context;       // (S)
   const int32_t* block_tables;  // (S, max_blocks)
   int64_t max_blocks;
   int heads, kv_heads, head_dim;
-  int window;      // 0: none
+  bool has_scales;  // whether the pages hold bytes
+  int window;       // 0: none
   float scale;
   float soft_cap;  // 0: none
 };
@@ -41,12 +48,31 @@ struct Linear {
   bool is_gated;   // half a panel gates the other half (SwiGLU)
 };
 
+// What adapters add to the outputs of some tokens, before the layer gates them.
+struct Addition {
+  const float* values = nullptr;   // (count, out): gates first, then what they gate; null: nothing is added
+  const int32_t* owner = nullptr;  // (count): below 0 where nothing is added
+};
+
+constexpr int kNarrow = 16;  // outputs of a low-rank product that are computed together
+
 // Activations, one scale for each token.
 struct Tokens {
   int count;
   int8_t* values;  // (count, padded_in)
   float* scale;    // (count)
   int32_t* sums;   // (count, padded_in / group): of the values of each group
+  Addition added;
+};
+
+constexpr int kDenseRows = 16;  // outputs of a layer with floating weights that are computed together
+
+// A linear layer with weights of float32 or bfloat16, as dense.py lays it out.
+struct Dense {
+  const float* wide;       // (panels, in, kDenseRows); null where they are bfloat16
+  const uint16_t* narrow;  // the same in bfloat16, or null
+  const float* bias;       // (panels * kDenseRows), or null
+  int in, out;
 };
 
 // The arithmetic of one instruction path.
@@ -56,6 +82,12 @@ struct AttentionKernels {
 };
 
 struct LinearKernels {
+  float (*quantize_row)(const float* x, int width, int8_t* values);  // returns the scale
   void (*quantize)(const Linear&, const float* x, const Tokens&, int token);
   void (*multiply)(const Linear&, const Tokens&, int panel, uint8_t* scratch, float* out);
+  void (*narrow)(const float* x, int64_t in, const float* weight, float* out);
+};
+
+struct DenseKernels {
+  void (*multiply)(const Dense&, const float* x, int tokens, int panel, float* scratch, float* out);
 };

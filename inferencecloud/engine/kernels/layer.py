@@ -15,6 +15,7 @@ from torch import Tensor
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.kernels.attention import AttentionForm, RaggedBatch
 from inferencecloud.engine.kernels.linear import PackedLinear
+from inferencecloud.engine.kernels.low_rank import LayerAdapters
 from inferencecloud.engine.kernels.native import is_native
 
 
@@ -72,6 +73,7 @@ class PackedLayer:
         *,
         batch: RaggedBatch,
         slots: Tensor,
+        adapters: LayerAdapters | None = None,
     ) -> None:
         """Replace x by what the layer makes of it; keys and values go to the memory.
 
@@ -81,6 +83,7 @@ class PackedLayer:
             kv: The layer's memory, as for `paged_attention`.
             batch: Whose tokens they are.
             slots: (N) int64, as for `write_kv`.
+            adapters: Which of the tokens have adapters; None: none has.
 
         Raises:
             KernelMissing: There is no compiled kernel for such a layer; `is_available` tells.
@@ -97,4 +100,5 @@ class PackedLayer:
             batch.query_start,
             batch.context,
             batch.block_tables,
+            *((None, [], []) if adapters is None else adapters.arguments()),
         )

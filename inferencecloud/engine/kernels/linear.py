@@ -21,8 +21,10 @@ from torch import Tensor, unflatten
 from torch.nn.functional import linear, pad, silu
 
 from inferencecloud.engine.kernels.attention import InvalidKernelInput
+from inferencecloud.engine.kernels.low_rank import Added
 from inferencecloud.engine.kernels.native import is_native
 from inferencecloud.engine.kernels.quantized import Codes, quantize, row_and_group_scales
+from inferencecloud.engine.kernels.rows import quantize_rows
 
 PANEL_ROWS = 32
 _QUAD = 4
@@ -59,21 +61,30 @@ class PackedLinear:
     bias: Tensor | None = None  # (P * 32) float32
     _dense: Tensor | None = field(default=None, repr=False)  # for torch alone
 
-    def __call__(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, out: Tensor | None = None, *, added: Added | None = None
+    ) -> Tensor:
         """Return (N, O) float32 from x (N, I) float32, written to `out` where it is given.
 
-        A row with NaN or infinite in it comes out as NaN. Rows smaller than 1e-30 throughout count as 0.
+        What adapters add comes before the gate. A row with NaN or infinite in it comes out as NaN. Rows
+        smaller than 1e-30 throughout count as 0.
 
         Raises:
             ValueError: The shapes do not fit.
         """
         if not (is_native() and x.device.type == "cpu"):
-            result = self._torch(x)
+            result = self._torch(x, added)
             return result if out is None else out.copy_(result)
         if out is None:
             out = torch.empty(len(x), self.shape.width)
         torch.ops.inferencecloud.linear(
-            x.contiguous(), self.panels, self.row_scale, self.bias, self.numbers, out
+            x.contiguous(),
+            self.panels,
+            self.row_scale,
+            self.bias,
+            self.numbers,
+            *(added or (None, None)),
+            out,
         )
         return out
 
@@ -82,6 +93,11 @@ class PackedLinear:
         """Return the shape as the compiled kernel takes it."""
         s = self.shape
         return [s.bits, s.group, s.inputs, s.outputs, int(s.is_gated)]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the rows and columns of its weight."""
+        return self.shape.outputs, self.shape.inputs
 
     @property
     def bits(self) -> int:
@@ -144,7 +160,7 @@ class PackedLinear:
         halves = unflatten(rows, 0, (-1, 2, PANEL_ROWS // 2)).transpose(0, 1).flatten(1, 2)
         return halves[:, : self.shape.width].flatten(0, 1)
 
-    def _torch(self, x: Tensor) -> Tensor:
+    def _torch(self, x: Tensor, added: Added | None) -> Tensor:
         if x.dim() != 2 or x.shape[1] != self.shape.inputs:
             raise InvalidKernelInput(
                 f"Wanted x of the shape (tokens, {self.shape.inputs}), got {tuple(x.shape)}."
@@ -152,9 +168,10 @@ class PackedLinear:
         if self._dense is None:
             self._dense = self.dequantize()
         bias = None if self.bias is None else self._ordered(self.bias)
-        codes, scale = quantize_tokens(x)
+        codes, scale = quantize_rows(x)
         y = linear(codes, self._dense) * scale
         y = y if bias is None else y + bias
+        y = y if added is None else y + added.values
         if not self.shape.is_gated:
             return y
         gate, up = y.chunk(2, dim=1)
@@ -206,16 +223,6 @@ def pack(codes: Codes, bias: Tensor | None = None, *, is_gated: bool = False) ->
         if bias is None
         else _in_panels(bias.detach().float(), shape).flatten().contiguous(),
     )
-
-
-def quantize_tokens(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return whole numbers -127 .. 127 (N, I) and scales (N, 1), both float32, as the kernel rounds."""
-    greatest = x.abs().amax(dim=1, keepdim=True)
-    is_small = greatest < 1e-30
-    codes = torch.where(is_small, 0.0, x * (127 / greatest)).round()
-    scale = torch.where(is_small, 0.0, greatest / 127)
-    is_broken = ~greatest.isfinite()
-    return torch.where(is_broken, 0.0, codes), torch.where(is_broken, torch.nan, scale)
 
 
 def _in_panels(rows: Tensor, shape: LinearShape) -> Tensor:

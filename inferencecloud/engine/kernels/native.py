@@ -17,6 +17,7 @@ from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.kernels import build
 
 TORCH = "torch"  # the path that is always there
+PORTABLE = "portable"  # compiled for every machine: to be right, not fast
 
 _log = logging.getLogger(__name__)
 

@@ -9,14 +9,20 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 
 #if defined(__x86_64__)
 extern const AttentionKernels attention_avx512, attention_avx_vnni, attention_vnni256, attention_avx2;
-extern const LinearKernels linear_avx512, linear_avx_vnni, linear_vnni256, linear_avx2;
+extern const LinearKernels linear_amx, linear_avx512, linear_avx_vnni, linear_vnni256, linear_avx2;
+extern const DenseKernels dense_avx512, dense_avx_vnni, dense_vnni256, dense_avx2;
 #endif
 extern const AttentionKernels attention_portable;
 extern const LinearKernels linear_portable;
+extern const DenseKernels dense_portable;
 
 namespace {
 
@@ -26,16 +32,29 @@ bool has_avx_vnni() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1u << 4)) != 0;
 }
+
+// Leaf 7, EDX bits 24 and 25; and Linux gives the tiles' state to a process that asks for it only.
+bool has_amx() {
+#if defined(__linux__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (~d & (3u << 24)) != 0) return false;
+  constexpr long kAsk = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kAsk, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 #endif
 
 struct Path {
   const char* name;
   const AttentionKernels* attention;
   const LinearKernels* linear;
+  const DenseKernels* dense;
   bool is_supported;
 };
 
-#define PATH(name, is_supported) {#name, &attention_##name, &linear_##name, is_supported}
+#define PATH(name, is_supported) {#name, &attention_##name, &linear_##name, &dense_##name, is_supported}
 
 // From the fastest to the one that every machine has.
 const std::vector<Path>& paths() {
@@ -46,7 +65,8 @@ const std::vector<Path>& paths() {
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                         __builtin_cpu_supports("avx512vnni");
-    return std::vector<Path>{PATH(avx512, avx512), PATH(avx_vnni, avx2 && has_avx_vnni()),
+    return std::vector<Path>{{"amx", &attention_avx512, &linear_amx, &dense_avx512, avx512 && has_amx()},
+                             PATH(avx512, avx512), PATH(avx_vnni, avx2 && has_avx_vnni()),
                              PATH(vnni256, avx512), PATH(avx2, avx2), PATH(portable, true)};
   }();
 #else
@@ -111,28 +131,52 @@ void check_batch(const Attention& a, int64_t tokens, int64_t sequences, int64_t 
 
 }  // namespace
 
-Attention checked_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::Tensor& v_cache,
-                            const at::Tensor& query_start, const at::Tensor& context,
-                            const at::Tensor& block_tables, double scale, int64_t window, double soft_cap,
-                            at::Tensor& out) {
-  TORCH_CHECK_VALUE(q.dim() == 3, "q: wanted (tokens, heads, head_dim), got ", q.sizes());
-  check_cache(k_cache, "k_cache");
+Memory checked_memory(const at::Tensor& k_cache, const at::Tensor& v_cache) {
   check_shape(v_cache, "v_cache", k_cache.sizes());
+  if (k_cache.scalar_type() == at::kChar) {
+    const int64_t page = k_cache.dim() == 3 ? k_cache.size(2) : 0;
+    TORCH_CHECK_VALUE(page > page_bytes(0, true) && page % kBlockTokens == 0, "k_cache: wanted (blocks, kv_heads, ",
+                      kBlockTokens, " * (head_dim + 4)), got ", k_cache.sizes());
+    return {(uint8_t*)data<int8_t>(k_cache, "k_cache"), (uint8_t*)data<int8_t>(v_cache, "v_cache"), k_cache.size(0),
+            (int)k_cache.size(1), (int)((page - page_bytes(0, true)) / kBlockTokens), true};
+  }
+  TORCH_CHECK_VALUE(k_cache.dim() == 4 && k_cache.size(2) == kBlockTokens, "k_cache: wanted (blocks, kv_heads, ",
+                    kBlockTokens, ", head_dim), got ", k_cache.sizes());
+  return {(uint8_t*)data<float>(k_cache, "k_cache"), (uint8_t*)data<float>(v_cache, "v_cache"), k_cache.size(0),
+          (int)k_cache.size(1), (int)k_cache.size(3), false};
+}
+
+void put(const Memory& memory, uint8_t* pages, int64_t slot, int64_t kv_head, const float* row) {
+  const int64_t number = slot / kBlockTokens * memory.kv_heads + kv_head, place = slot % kBlockTokens;
+  const int64_t width = memory.head_dim;
+  uint8_t* page = pages + number * page_bytes(memory.head_dim, memory.has_scales);
+  if (memory.has_scales) {
+    float* scales = (float*)(page + kBlockTokens * width);
+    scales[place] = path().linear->quantize_row(row, memory.head_dim, (int8_t*)page + place * width);
+  } else {
+    std::copy_n(row, width, (float*)page + place * width);
+  }
+}
+
+Attention checked_attention(const at::Tensor& q, const Memory& memory, const at::Tensor& query_start,
+                            const at::Tensor& context, const at::Tensor& block_tables, double scale, int64_t window,
+                            double soft_cap, at::Tensor& out) {
+  TORCH_CHECK_VALUE(q.dim() == 3, "q: wanted (tokens, heads, head_dim), got ", q.sizes());
   check_shape(out, "out", q.sizes());
-  const int64_t sequences = context.size(0), heads = q.size(1), kv_heads = k_cache.size(1);
+  const int64_t sequences = context.size(0), heads = q.size(1), kv_heads = memory.kv_heads;
   check_shape(query_start, "query_start", {sequences + 1});
   check_shape(context, "context", {sequences});
   TORCH_CHECK_VALUE(block_tables.dim() == 2, "block_tables: wanted two dimensions, got ", block_tables.sizes());
   check_shape(block_tables, "block_tables", {sequences, block_tables.size(1)});
   TORCH_CHECK_VALUE(kv_heads > 0 && heads % kv_heads == 0, "got ", heads, " heads for ", kv_heads, " KV heads");
-  TORCH_CHECK_VALUE(q.size(2) == k_cache.size(3) && q.size(2) % 16 == 0,
+  TORCH_CHECK_VALUE(q.size(2) == memory.head_dim && q.size(2) % 16 == 0,
                     "head_dim must be that of the KV memory and a multiple of 16, got ", q.size(2));
-  const Attention a = {data<float>(q, "q"), data<float>(k_cache, "k_cache"), data<float>(v_cache, "v_cache"),
+  const Attention a = {data<float>(q, "q"), memory.keys, memory.values,
                        const_cast<float*>(data<float>(out, "out")), data<int32_t>(query_start, "query_start"),
                        data<int32_t>(context, "context"), data<int32_t>(block_tables, "block_tables"),
-                       block_tables.size(1), (int)heads, (int)kv_heads, (int)q.size(2), (int)window,
-                       (float)scale, (float)soft_cap};
-  check_batch(a, q.size(0), sequences, k_cache.size(0));
+                       block_tables.size(1), (int)heads, (int)kv_heads, (int)q.size(2), memory.has_scales,
+                       (int)window, (float)scale, (float)soft_cap};
+  check_batch(a, q.size(0), sequences, memory.blocks);
   return a;
 }
 
@@ -152,11 +196,11 @@ void attend(const Attention& a, int64_t sequences) {
   });
 }
 
-const int64_t* checked_slots(const at::Tensor& slots, const at::Tensor& k_cache) {
+const int64_t* checked_slots(const at::Tensor& slots, const Memory& memory) {
   const int64_t* slot = data<int64_t>(slots, "slots");
   for (int64_t i = 0; i < slots.size(0); i++) {
-    TORCH_CHECK_VALUE(slot[i] >= 0 && slot[i] < k_cache.size(0) * kBlockTokens, "slot ", slot[i], " of ",
-                      k_cache.size(0) * kBlockTokens);
+    TORCH_CHECK_VALUE(slot[i] >= 0 && slot[i] < memory.blocks * kBlockTokens, "slot ", slot[i], " of ",
+                      memory.blocks * kBlockTokens);
   }
   return slot;
 }
@@ -184,9 +228,11 @@ Linear checked_linear(const at::Tensor& panels, const at::Tensor& row_scale, con
 
 int64_t width_of(const Linear& layer) { return layer.is_gated ? layer.out / 2 : layer.out; }
 
-void multiply(const Linear& layer, const float* x, int64_t tokens, float* out) {
+const LinearKernels& linear_kernels() { return *path().linear; }
+
+void multiply(const Linear& layer, const float* x, int64_t tokens, float* out, const Addition& added) {
   const Tokens quantized = {(int)tokens, scratch<int8_t>(tokens * layer.padded_in), scratch<float>(tokens),
-                            scratch<int32_t>(tokens * (layer.padded_in / layer.group))};
+                            scratch<int32_t>(tokens * (layer.padded_in / layer.group)), added};
   const LinearKernels& kernels = *path().linear;
   at::parallel_for(0, tokens, 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) kernels.quantize(layer, x + i * layer.in, quantized, i);
@@ -207,39 +253,65 @@ namespace {
 void paged_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::Tensor& v_cache,
                      const at::Tensor& query_start, const at::Tensor& context, const at::Tensor& block_tables,
                      double scale, int64_t window, double soft_cap, at::Tensor& out) {
-  attend(checked_attention(q, k_cache, v_cache, query_start, context, block_tables, scale, window, soft_cap, out),
+  const Memory memory = checked_memory(k_cache, v_cache);
+  attend(checked_attention(q, memory, query_start, context, block_tables, scale, window, soft_cap, out),
          context.size(0));
 }
 
 void write_kv(const at::Tensor& k, const at::Tensor& v, at::Tensor& k_cache, at::Tensor& v_cache,
               const at::Tensor& slots) {
-  check_cache(k_cache, "k_cache");
-  check_shape(v_cache, "v_cache", k_cache.sizes());
-  const int64_t tokens = slots.size(0), kv_heads = k_cache.size(1), head_dim = k_cache.size(3);
+  const Memory memory = checked_memory(k_cache, v_cache);
+  const int64_t tokens = slots.size(0), kv_heads = memory.kv_heads, head_dim = memory.head_dim;
   check_shape(slots, "slots", {tokens});
   check_shape(k, "k", {tokens, kv_heads, head_dim});
   check_shape(v, "v", {tokens, kv_heads, head_dim});
-  const int64_t* slot = checked_slots(slots, k_cache);
+  const int64_t* slot = checked_slots(slots, memory);
   const float *keys = data<float>(k, "k"), *values = data<float>(v, "v");
-  float* key_memory = const_cast<float*>(data<float>(k_cache, "k_cache"));
-  float* value_memory = const_cast<float*>(data<float>(v_cache, "v_cache"));
   for (int64_t i = 0; i < tokens; i++) {
-    const int64_t block = slot[i] / kBlockTokens, offset = slot[i] % kBlockTokens;
     for (int64_t h = 0; h < kv_heads; h++) {
-      const int64_t from = (i * kv_heads + h) * head_dim;
-      const int64_t to = ((block * kv_heads + h) * kBlockTokens + offset) * head_dim;
-      std::copy_n(keys + from, head_dim, key_memory + to);
-      std::copy_n(values + from, head_dim, value_memory + to);
+      put(memory, memory.keys, slot[i], h, keys + (i * kv_heads + h) * head_dim);
+      put(memory, memory.values, slot[i], h, values + (i * kv_heads + h) * head_dim);
     }
   }
 }
 
 void linear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& row_scale,
-            const std::optional<at::Tensor>& bias, at::IntArrayRef shape, at::Tensor& out) {
+            const std::optional<at::Tensor>& bias, at::IntArrayRef shape, const std::optional<at::Tensor>& added,
+            const std::optional<at::Tensor>& owner, at::Tensor& out) {
   const Linear layer = checked_linear(panels, row_scale, bias, shape);
   TORCH_CHECK_VALUE(x.dim() == 2 && x.size(1) == layer.in, "x: wanted (tokens, ", layer.in, "), got ", x.sizes());
   check_shape(out, "out", {x.size(0), width_of(layer)});
-  multiply(layer, data<float>(x, "x"), x.size(0), const_cast<float*>(data<float>(out, "out")));
+  Addition more;
+  if (added && owner) {
+    check_shape(*added, "added", {x.size(0), layer.out});
+    check_shape(*owner, "owner", {x.size(0)});
+    more = {data<float>(*added, "added"), data<int32_t>(*owner, "owner")};
+  }
+  multiply(layer, data<float>(x, "x"), x.size(0), const_cast<float*>(data<float>(out, "out")), more);
+}
+
+// panels: (panels, in, kDenseRows) float32 or bfloat16, for `outputs` outputs in all.
+void dense(const at::Tensor& x, const at::Tensor& panels, const std::optional<at::Tensor>& bias, int64_t outputs,
+           at::Tensor& out) {
+  const int64_t count = (outputs + kDenseRows - 1) / kDenseRows;
+  TORCH_CHECK_VALUE(x.dim() == 2 && outputs > 0, "x: wanted (tokens, inputs), got ", x.sizes());
+  const int64_t tokens = x.size(0), inputs = x.size(1);
+  check_shape(panels, "panels", {count, inputs, kDenseRows});
+  check_shape(out, "out", {tokens, outputs});
+  if (bias) check_shape(*bias, "bias", {count * kDenseRows});
+  const bool is_narrow = panels.scalar_type() == at::kBFloat16;
+  const Dense layer = {is_narrow ? nullptr : data<float>(panels, "panels"),
+                       is_narrow ? (const uint16_t*)data<c10::BFloat16>(panels, "panels") : nullptr,
+                       bias ? data<float>(*bias, "bias") : nullptr, (int)inputs, (int)outputs};
+  const float* rows = data<float>(x, "x");
+  float* to = const_cast<float*>(data<float>(out, "out"));
+  const DenseKernels& kernels = *path().dense;
+  const int64_t piece = std::max<int64_t>(1, count / (4 * at::get_num_threads()));
+  share_out((count + piece - 1) / piece, [&](int64_t i) {
+    for (int64_t panel = i * piece; panel < std::min(count, (i + 1) * piece); panel++) {
+      kernels.multiply(layer, rows, tokens, panel, scratch<float>(tokens * kDenseRows), to);
+    }
+  });
 }
 
 }  // namespace
@@ -250,12 +322,15 @@ TORCH_LIBRARY(inferencecloud, m) {
   m.def("current_path() -> str", &current_path);
   m.def("paged_attention(Tensor q, Tensor k_cache, Tensor v_cache, Tensor query_start, Tensor context, "
         "Tensor block_tables, float scale, int window, float soft_cap, Tensor(a!) out) -> ()");
-  m.def("linear(Tensor x, Tensor panels, Tensor row_scale, Tensor? bias, int[] shape, Tensor(a!) out) -> ()");
+  m.def("linear(Tensor x, Tensor panels, Tensor row_scale, Tensor? bias, int[] shape, Tensor? added, "
+        "Tensor? owner, Tensor(a!) out) -> ()");
+  m.def("dense(Tensor x, Tensor panels, Tensor? bias, int outputs, Tensor(a!) out) -> ()");
   m.def("write_kv(Tensor k, Tensor v, Tensor(a!) k_cache, Tensor(b!) v_cache, Tensor slots) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(inferencecloud, CPU, m) {
   m.impl("paged_attention", &paged_attention);
   m.impl("linear", &linear);
+  m.impl("dense", &dense);
   m.impl("write_kv", &write_kv);
 }

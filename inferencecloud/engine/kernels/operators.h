@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/Parallel.h>
+#include <ATen/core/List.h>
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
@@ -43,23 +44,48 @@ inline void check_shape(const at::Tensor& tensor, const char* name, at::IntArray
   TORCH_CHECK_VALUE(tensor.sizes() == wanted, name, ": wanted the shape ", wanted, ", got ", tensor.sizes());
 }
 
-inline void check_cache(const at::Tensor& cache, const char* name) {
-  TORCH_CHECK_VALUE(cache.dim() == 4 && cache.size(2) == kBlockTokens, name,
-                    ": wanted (blocks, kv_heads, ", kBlockTokens, ", head_dim), got ", cache.sizes());
-}
+// Keys and values in pages.
+struct Memory {
+  uint8_t *keys, *values;  // (blocks, kv_heads, page) each
+  int64_t blocks;
+  int kv_heads, head_dim;
+  bool has_scales;
+};
+
+// Two tensors of one shape: (blocks, kv_heads, kBlockTokens, head_dim) float32, or (blocks, kv_heads, page) int8.
+Memory checked_memory(const at::Tensor& k_cache, const at::Tensor& v_cache);
+// Refuses slots that are not in the memory.
+const int64_t* checked_slots(const at::Tensor& slots, const Memory& memory);
+// Writes the key, or the value, (head_dim) of a token to `pages`, which are those of `memory`.
+void put(const Memory& memory, uint8_t* pages, int64_t slot, int64_t kv_head, const float* row);
 
 // A batch of attention whose tables and lengths stay within the memory.
-Attention checked_attention(const at::Tensor& q, const at::Tensor& k_cache, const at::Tensor& v_cache,
-                            const at::Tensor& query_start, const at::Tensor& context,
-                            const at::Tensor& block_tables, double scale, int64_t window, double soft_cap,
-                            at::Tensor& out);
+Attention checked_attention(const at::Tensor& q, const Memory& memory, const at::Tensor& query_start,
+                            const at::Tensor& context, const at::Tensor& block_tables, double scale, int64_t window,
+                            double soft_cap, at::Tensor& out);
 void attend(const Attention& a, int64_t sequences);
 
 // A layer whose tensors are as large as its shape (bits, group, in, out, gated) says.
 Linear checked_linear(const at::Tensor& panels, const at::Tensor& row_scale, const std::optional<at::Tensor>& bias,
                       at::IntArrayRef shape);
 int64_t width_of(const Linear& layer);
-void multiply(const Linear& layer, const float* x, int64_t tokens, float* out);
+void multiply(const Linear& layer, const float* x, int64_t tokens, float* out, const Addition& added = {});
+const LinearKernels& linear_kernels();  // of the path in use
 
-// Refuse slots that are not in the memory.
-const int64_t* checked_slots(const at::Tensor& slots, const at::Tensor& k_cache);
+// The adapters of a step (low_rank.py), for some linear layers of the model.
+class Adapters {
+ public:
+  // owner: which adapter each token has, below 0 for none; null: no token has one.
+  // pairs: down and up of each adapter, for each linear layer; spans: kMostParts x (first output, outputs).
+  Adapters(const std::optional<at::Tensor>& owner, const c10::List<std::optional<at::Tensor>>& pairs,
+           at::IntArrayRef spans, int64_t tokens, int64_t layers);
+
+  // Return what is added to a layer from `in` to `out`; the values last until the next call.
+  Addition added(int64_t layer, const float* x, int64_t in, int64_t out);
+
+ private:
+  at::Tensor owner_, values_;
+  c10::List<std::optional<at::Tensor>> pairs_;
+  at::IntArrayRef spans_;
+  int64_t count_, tokens_;
+};

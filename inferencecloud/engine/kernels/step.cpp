@@ -13,11 +13,11 @@ namespace {
 
 // What a call brings along, checked.
 struct Step {
+  Memory memory;
   int64_t tokens, heads, kv_heads, head_dim;
   float eps;
   const float *cos, *sin;  // (tokens, head_dim / 2)
   const int64_t* slots;    // (tokens)
-  float *k_cache, *v_cache;
   const float *query_norm, *key_norm;  // (head_dim), or null
 };
 
@@ -55,19 +55,17 @@ void rotate(const Step& s, int64_t token, const float* from, float* to) {
 
 // Norm and turn a token's queries and keys; its keys and values go to the memory.
 void place(const Step& s, int64_t token, float* qkv, float* q) {
-  const int64_t block = s.slots[token] / kBlockTokens, offset = s.slots[token] % kBlockTokens;
+  float* key = scratch<float>(s.head_dim);
   qkv += token * (s.heads + 2 * s.kv_heads) * s.head_dim;
   for (int64_t h = 0; h < s.heads + s.kv_heads; h++) {
     float* own = qkv + h * s.head_dim;
     const float* norm = h < s.heads ? s.query_norm : s.key_norm;
     if (norm != nullptr) normalize(own, norm, s.head_dim, s.eps, own);
-    const int64_t row = (block * s.kv_heads + h - s.heads) * kBlockTokens + offset;
-    rotate(s, token, own, h < s.heads ? q + (token * s.heads + h) * s.head_dim : s.k_cache + row * s.head_dim);
+    rotate(s, token, own, h < s.heads ? q + (token * s.heads + h) * s.head_dim : key);
+    if (h >= s.heads) put(s.memory, s.memory.keys, s.slots[token], h - s.heads, key);
   }
-  for (int64_t h = 0; h < s.kv_heads; h++) {
-    const int64_t row = (block * s.kv_heads + h) * kBlockTokens + offset;
-    std::copy_n(qkv + (s.heads + s.kv_heads + h) * s.head_dim, s.head_dim, s.v_cache + row * s.head_dim);
-  }
+  const float* values = qkv + (s.heads + s.kv_heads) * s.head_dim;
+  for (int64_t h = 0; h < s.kv_heads; h++) put(s.memory, s.memory.values, s.slots[token], h, values + h * s.head_dim);
 }
 
 const float* norm_weight(const std::optional<at::Tensor>& weight, const char* name, int64_t width) {
@@ -88,28 +86,31 @@ Linear linear_of(const c10::List<std::optional<at::Tensor>>& tensors, at::IntArr
 }
 
 // x += layer(gathered)
-void add_product(const Linear& layer, const float* from, int64_t tokens, at::Tensor& made, float* x) {
-  multiply(layer, from, tokens, made.mutable_data_ptr<float>());
+void add_product(const Linear& layer, const float* from, at::Tensor& made, float* x, const Addition& added) {
+  multiply(layer, from, made.size(0), made.mutable_data_ptr<float>(), added);
   const float* more = made.const_data_ptr<float>();
   for (int64_t i = 0; i < made.numel(); i++) x[i] += more[i];
 }
 
 // linears: panels, row_scale and bias of qkv, out, up, down; shapes: five numbers for each of them.
 // norms: attention, feed forward, queries, keys. sizes: heads, KV heads, window. reals: eps, scale, soft cap.
+// owner, pairs, spans: the adapters, as Adapters takes them.
 void decoder_layer(at::Tensor& x, const c10::List<std::optional<at::Tensor>>& linears, at::IntArrayRef shapes,
                    const c10::List<std::optional<at::Tensor>>& norms, at::IntArrayRef sizes,
                    at::ArrayRef<double> reals, const at::Tensor& cos, const at::Tensor& sin,
                    at::Tensor& k_cache, at::Tensor& v_cache, const at::Tensor& slots,
-                   const at::Tensor& query_start, const at::Tensor& context, const at::Tensor& block_tables) {
+                   const at::Tensor& query_start, const at::Tensor& context, const at::Tensor& block_tables,
+                   const std::optional<at::Tensor>& owner, const c10::List<std::optional<at::Tensor>>& pairs,
+                   at::IntArrayRef spans) {
   TORCH_CHECK_VALUE(x.dim() == 2, "x: wanted (tokens, width), got ", x.sizes());
   TORCH_CHECK_VALUE(linears.size() == 12 && shapes.size() == 20 && norms.size() == 4 && sizes.size() == 3 &&
                         reals.size() == 3,
                     "wanted four linear layers with their shapes, four norms, three sizes and three reals");
-  check_cache(k_cache, "k_cache");
+  const Memory memory = checked_memory(k_cache, v_cache);
   const int64_t tokens = x.size(0), width = x.size(1), heads = sizes[0], kv_heads = sizes[1];
-  const int64_t head_dim = k_cache.size(3), joined = (heads + 2 * kv_heads) * head_dim;
-  TORCH_CHECK_VALUE(heads > 0 && kv_heads == k_cache.size(1), "got ", heads, " heads and ", kv_heads,
-                    " KV heads for a memory of ", k_cache.size(1));
+  const int64_t head_dim = memory.head_dim, joined = (heads + 2 * kv_heads) * head_dim;
+  TORCH_CHECK_VALUE(heads > 0 && kv_heads == memory.kv_heads, "got ", heads, " heads and ", kv_heads,
+                    " KV heads for a memory of ", memory.kv_heads);
   check_shape(cos, "cos", {tokens, 1, head_dim / 2});
   check_shape(sin, "sin", {tokens, 1, head_dim / 2});
   check_shape(slots, "slots", {tokens});
@@ -124,23 +125,25 @@ void decoder_layer(at::Tensor& x, const c10::List<std::optional<at::Tensor>>& li
   const Linear to_out = linear_of(linears, shapes, 1, heads * head_dim, width);
   const Linear to_down = linear_of(linears, shapes, 3, shapes[5 * 3 + 2], width);
   const Linear to_up = linear_of(linears, shapes, 2, width, to_down.in);
-  const Attention attention = checked_attention(q, k_cache, v_cache, query_start, context, block_tables, reals[1],
-                                                sizes[2], reals[2], gathered);
+  const Attention attention = checked_attention(q, memory, query_start, context, block_tables, reals[1], sizes[2],
+                                                reals[2], gathered);
   const float eps = reals[0];
-  const Step s = {tokens, heads, kv_heads, head_dim, eps, data<float>(cos, "cos"), data<float>(sin, "sin"),
-                  checked_slots(slots, k_cache), k_cache.mutable_data_ptr<float>(), v_cache.mutable_data_ptr<float>(),
+  const Step s = {memory, tokens, heads, kv_heads, head_dim, eps, data<float>(cos, "cos"), data<float>(sin, "sin"),
+                  checked_slots(slots, memory),
                   norm_weight(norms.get(2), "query norm", head_dim), norm_weight(norms.get(3), "key norm", head_dim)};
+  Adapters adapters(owner, pairs, spans, tokens, 4);
   float *rows = const_cast<float*>(data<float>(x, "x")), *small = normed.mutable_data_ptr<float>();
 
   each_token(tokens, [&](int64_t i) { normalize(rows + i * width, attention_norm, width, eps, small + i * width); });
-  multiply(to_qkv, small, tokens, qkv.mutable_data_ptr<float>());
+  multiply(to_qkv, small, tokens, qkv.mutable_data_ptr<float>(), adapters.added(0, small, width, joined));
   each_token(tokens, [&](int64_t i) { place(s, i, qkv.mutable_data_ptr<float>(), q.mutable_data_ptr<float>()); });
   attend(attention, context.size(0));
-  add_product(to_out, attention.out, tokens, made, rows);
+  add_product(to_out, attention.out, made, rows, adapters.added(1, attention.out, to_out.in, width));
   each_token(tokens, [&](int64_t i) { normalize(rows + i * width, ffn_norm, width, eps, small + i * width); });
   at::Tensor hidden = at::empty({tokens, to_down.in}, x.options());
-  multiply(to_up, small, tokens, hidden.mutable_data_ptr<float>());
-  add_product(to_down, hidden.const_data_ptr<float>(), tokens, made, rows);
+  float* inner = hidden.mutable_data_ptr<float>();
+  multiply(to_up, small, tokens, inner, adapters.added(2, small, width, to_up.out));
+  add_product(to_down, inner, made, rows, adapters.added(3, inner, to_down.in, width));
 }
 
 }  // namespace
@@ -148,7 +151,7 @@ void decoder_layer(at::Tensor& x, const c10::List<std::optional<at::Tensor>>& li
 TORCH_LIBRARY_FRAGMENT(inferencecloud, m) {
   m.def("decoder_layer(Tensor(a!) x, Tensor?[] linears, int[] shapes, Tensor?[] norms, int[] sizes, float[] reals, "
         "Tensor cos, Tensor sin, Tensor(b!) k_cache, Tensor(c!) v_cache, Tensor slots, Tensor query_start, "
-        "Tensor context, Tensor block_tables) -> ()");
+        "Tensor context, Tensor block_tables, Tensor? owner, Tensor?[] pairs, int[] spans) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(inferencecloud, CPU, m) { m.impl("decoder_layer", &decoder_layer); }

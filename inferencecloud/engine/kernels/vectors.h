@@ -3,6 +3,10 @@
 
 #include <stdint.h>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__) && !defined(NARROW)
 constexpr int kLanes = 16;
 #define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
@@ -31,6 +35,19 @@ inline Floats load(const float* from) {
   Floats values;
   __builtin_memcpy(&values, from, sizeof values);
   return values;
+}
+
+// kLanes whole numbers, as floats.
+inline Floats load(const int8_t* from) {
+#if defined(__AVX512F__) && !defined(NARROW)
+  return (Floats)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)from)));
+#elif defined(__AVX2__)
+  return (Floats)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)from)));
+#else
+  Floats values;
+  for (int i = 0; i < kLanes; i++) values[i] = from[i];
+  return values;
+#endif
 }
 
 inline void store(float* to, Floats values) { __builtin_memcpy(to, &values, sizeof values); }
@@ -75,10 +92,11 @@ inline Floats exponential(Floats x) {
 }
 
 // to[column][row] = from[row][column] for a square of kLanes: log2(kLanes) perfect shuffles.
-inline void transpose_square(const float* from, int64_t row_floats, float* to) {
+template <typename Number>
+inline void transpose_square(const Number* from, int64_t row_numbers, float* to) {
   constexpr Ints interleave_low = INTERLEAVE_LOW, interleave_high = INTERLEAVE_HIGH;
   Floats rows[kLanes], shuffled[kLanes];
-  for (int i = 0; i < kLanes; i++) rows[i] = load(from + i * row_floats);
+  for (int i = 0; i < kLanes; i++) rows[i] = load(from + i * row_numbers);
   for (int width = 1; width < kLanes; width *= 2) {
     for (int i = 0; i < kLanes / 2; i++) {
       shuffled[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], interleave_low);

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.protocol import ModelInfo
 from inferencecloud.engine.requests import Delta, Finish, FinishReason, Request, TokenLogprob
-from inferencecloud.engine.service.parsing import Asked, parse
+from inferencecloud.engine.service.parsing import Asked, Served, parse
 from inferencecloud.engine.service.refusals import Refused, of_engine
 from inferencecloud.engine.service.telling import Teller
 from inferencecloud.engine.stage import Stage
@@ -46,13 +46,41 @@ class ClientGone(Exception):
     """Nobody waits for the answer any more."""
 
 
+class NameTaken(EngineError):
+    """Clients could not tell two models apart."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Wanted another name for the adapter {name}: a model has it.")
+
+
 class ModelService:
     """Answers for the models of one engine."""
 
-    def __init__(self, engine: Writes, models: Mapping[str, str], *, token: str = "") -> None:
-        """Take the engine, its keys by the names that clients use, and the token that they must send."""
+    def __init__(
+        self,
+        engine: Writes,
+        models: Mapping[str, str],
+        *,
+        adapters: Mapping[str, tuple[str, str]] | None = None,
+        token: str = "",
+    ) -> None:
+        """Serve models, and adapters of them as models of their own, as vLLM does.
+
+        Args:
+            engine: What writes.
+            models: Its keys by the names that clients use.
+            adapters: The name of the model, and the engine's key of the adapter, by its name for clients.
+            token: What clients must send; empty: nothing.
+
+        Raises:
+            NameTaken: An adapter has the name of a model.
+        """
         self._engine = engine
-        self._models = dict(models)
+        self._models = {name: Served(model=key) for name, key in models.items()}
+        for name, (parent, key) in (adapters or {}).items():
+            if name in self._models:
+                raise NameTaken(name)
+            self._models[name] = Served(model=models[parent], adapter=key, parent=parent)
         self._token = token
         self._pollers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="service")
 
@@ -104,9 +132,10 @@ class ModelService:
                     "object": "model",
                     "created": 0,
                     "owned_by": "inferencecloud",
-                    "max_model_len": contexts.get(key),
+                    "parent": served.parent,
+                    "max_model_len": contexts.get(served.model),
                 }
-                for name, key in sorted(self._models.items())
+                for name, served in sorted(self._models.items())
             ],
         }
 

@@ -33,6 +33,15 @@ Json = Mapping[str, Any]  # whatever a client sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What a name stands for, to clients."""
+
+    model: str  # the engine's key
+    adapter: str | None = None  # the engine's key
+    parent: str | None = None  # an adapter's model, as clients name it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A request as it was understood."""
 
@@ -43,12 +52,12 @@ class Asked:
     with_usage: bool  # in the stream
 
 
-def parse(raw: bytes, models: Mapping[str, str], *, is_chat: bool) -> Asked:
+def parse(raw: bytes, models: Mapping[str, Served], *, is_chat: bool) -> Asked:
     """Return what the body asks for.
 
     Args:
         raw: The body.
-        models: The engine's keys by the names that clients use.
+        models: What the names stand for that clients use.
         is_chat: Whether it has messages; otherwise it has a prompt, which stands as one message of a user.
 
     Raises:
@@ -70,7 +79,8 @@ def parse(raw: bytes, models: Mapping[str, str], *, is_chat: bool) -> Asked:
     return Asked(
         request=Request(
             id=uuid.uuid4().hex,
-            model=models[name],
+            model=models[name].model,
+            adapter=models[name].adapter,
             messages=messages,
             sampling=_sampling(body, is_chat=is_chat),
             resume=Resume(text=so_far) if so_far else None,

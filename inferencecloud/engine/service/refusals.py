@@ -49,6 +49,8 @@ def of_engine(error: EngineError | None) -> Refused:
     if isinstance(error, Refused):
         return error
     name = type(error).__name__
+    if name == "AdapterNotLoaded":
+        return Refused(HTTPStatus.NOT_FOUND, str(error), code="model_not_found", field="model")
     if name in _ASKED_WRONGLY:
         code = "context_length_exceeded" if name == "PromptTooLong" else None
         return Refused(HTTPStatus.BAD_REQUEST, str(error), code=code)

@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from inferencecloud.engine.kernels import available, use_path
+from inferencecloud.engine.kernels.native import TORCH
+
+COMPILED = [path for path in available().paths if path != TORCH]
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +24,15 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(params=available().paths)
 def path(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = available().path
+    use_path(request.param)
+    yield request.param
+    use_path(before)
+
+
+@pytest.fixture(params=COMPILED)
+def compiled_path(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return each path but torch's, for what holds of compiled kernels alone."""
     before = available().path
     use_path(request.param)
     yield request.param

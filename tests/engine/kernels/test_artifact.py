@@ -23,10 +23,17 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 
 from inferencecloud.artifacts.errors import ArtifactError
 from inferencecloud.artifacts.manifest import FileTampered, verify_artifact, write_manifest
-from inferencecloud.artifacts.packed import FILE_NAME, PackedMalformed, read_packed, write_packed
+from inferencecloud.artifacts.packed import (
+    FILE_NAME,
+    FORMAT,
+    PackedMalformed,
+    read_packed,
+    write_packed,
+)
 from inferencecloud.engine.kernels import (
     NotQuantizable,
     PackedModel,
@@ -133,8 +140,11 @@ def test_computing_reads_the_mapped_file(source: Path, tmp_path: Path, path: str
     assert layer.panels.data_ptr() % 64 == 0
 
 
-def test_no_other_loader_takes_it_for_plain_weights(source: Path, tmp_path: Path) -> None:
+def test_without_us_no_loader_takes_it_for_plain_weights(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = quantize_artifact(source, tmp_path / "made", bits=8)
+    monkeypatch.delitem(AUTO_QUANTIZATION_CONFIG_MAPPING, FORMAT, raising=False)
     with pytest.raises(OSError, match=r"no file named model\.safetensors"):
         AutoModelForCausalLM.from_pretrained(made.folder)
 

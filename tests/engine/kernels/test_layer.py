@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from torch.nn.functional import rms_norm
 
 from inferencecloud.engine.kernels import (
     BLOCK_TOKENS,
+    BYTES,
     AttentionForm,
     KernelMissing,
     PackedLayer,
@@ -20,6 +21,7 @@ from inferencecloud.engine.kernels import (
     available,
     pack_int4,
     pack_int8,
+    page_shape,
     paged_attention,
     write_kv,
 )
@@ -126,6 +128,15 @@ def _expected(layer: PackedLayer, call: Call) -> Tensor:
     return x + layer.down(layer.up(rms_norm(x, (WIDTH,), layer.ffn_norm, layer.eps)))
 
 
+def _with_bytes(call: Call) -> Call:
+    """The call with its memory rounded to bytes."""
+    slots = torch.arange(len(call.kv[0]) * BLOCK_TOKENS)
+    rows = [each.transpose(1, 2).flatten(0, 1) for each in call.kv]
+    kv = [torch.zeros(*each.shape[:2], *page_shape(DIM, BYTES), dtype=BYTES) for each in call.kv]
+    write_kv(rows[0], rows[1], kv[0], v_cache=kv[1], slots=slots)
+    return replace(call, kv=(kv[0], kv[1]))
+
+
 RAGGED = [(1, 1), (1, 50), (20, 20), (5, 33), (1, 16), (30, 90)]
 
 
@@ -149,8 +160,27 @@ def test_a_layer_gives_what_its_parts_give(
 
 
 @needs_native
-def test_a_sequence_gets_the_same_bits_alone_and_in_a_batch() -> None:
+@pytest.mark.parametrize("norms", [False, True])
+def test_a_layer_over_bytes_gives_what_its_parts_give(norms: bool) -> None:
+    layer, call = _layer(norms=norms), _with_bytes(_call(RAGGED))
+    memory = call.kv[0].clone(), call.kv[1].clone()
+    got = call.run(layer)
+    keys_values, call.kv = call.kv, memory
+    expected = _expected(layer, call)
+    assert (got - expected).norm() / expected.norm() < 4e-3
+    rows = BLOCK_TOKENS * DIM
+    for own, wanted in zip(keys_values, call.kv, strict=True):
+        assert (own[..., :rows].int() - wanted[..., :rows].int()).abs().max() <= 2
+        scales = [each[..., rows:].view(torch.float32) for each in (own, wanted)]
+        torch.testing.assert_close(*scales, rtol=1e-2, atol=0)
+
+
+@needs_native
+@pytest.mark.parametrize("is_rounded", [False, True])
+def test_a_sequence_gets_the_same_bits_alone_and_in_a_batch(is_rounded: bool) -> None:
     layer, call = _layer(norms=True), _call(RAGGED)
+    if is_rounded:
+        call = _with_bytes(call)
     together = call.run(layer)
     torch.set_num_threads(2)
     assert torch.equal(call.run(layer), together)

@@ -19,7 +19,7 @@ from inferencecloud.engine.kernels import (
     pack_int8,
     quantize,
 )
-from inferencecloud.engine.kernels.linear import quantize_tokens
+from inferencecloud.engine.kernels.rows import quantize_rows
 
 KINDS: dict[str, Callable[..., PackedLinear]] = {
     "int8": pack_int8,
@@ -28,7 +28,7 @@ KINDS: dict[str, Callable[..., PackedLinear]] = {
 }
 # (outputs, inputs): less than a panel, whole panels, one over, odd everything, groups that are not full
 SHAPES = [(1, 4), (32, 64), (33, 68), (70, 260), (7, 1000), (96, 896), (130, 36)]
-COUNTS = [1, 2, 3, 4, 5, 7, 12, 13, 25, 40]
+COUNTS = [1, 2, 3, 4, 5, 7, 12, 13, 25, 40, 70]
 
 
 @pytest.fixture(params=list(KINDS))
@@ -48,7 +48,7 @@ def _tokens(count: int, inputs: int, seed: int = 1) -> Tensor:
 def _reference(weight: Tensor, x: Tensor, layer: PackedLinear, bias: Tensor | None) -> np.ndarray:
     """What the kernel promises, in whole numbers and float32 roundings one after the other."""
     codes = quantize(weight, bits=layer.bits, group=layer.shape.group)
-    tokens, scale = (each.numpy() for each in quantize_tokens(x))
+    tokens, scale = (each.numpy() for each in quantize_rows(x))
     row = codes.scale.abs().amax(dim=1)
     divisor = torch.where(row == 0, 1.0, row)[:, None]
     shares = (

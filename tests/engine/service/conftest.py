@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
@@ -20,9 +20,12 @@ TOKEN = "a-token-of-the-tests"
 
 
 @contextmanager
-def serving(engine: Engine, *, token: str = TOKEN) -> Iterator[str]:
+def serving(
+    engine: Engine, *, token: str = TOKEN, adapters: Mapping[str, tuple[str, str]] | None = None
+) -> Iterator[str]:
     """Serve the engine's models under their keys; yield the address up to and with /v1."""
-    service = ModelService(engine, {info.key: info.key for info in engine.models()}, token=token)
+    models = {info.key: info.key for info in engine.models()}
+    service = ModelService(engine, models, adapters=adapters, token=token)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(service, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
