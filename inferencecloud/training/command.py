@@ -9,14 +9,17 @@ from pathlib import Path
 
 import torch
 
-from inferencecloud.training.export import Extent, export_starter
+from inferencecloud.training import session, study
+from inferencecloud.training.corpus import read_corpus
+from inferencecloud.training.examination import Extent
+from inferencecloud.training.export import export_starter
 from inferencecloud.training.products import RecordMalformed, TrainingDataMissing
-from inferencecloud.training.session import open_training
 from inferencecloud.training.starter import (
     CheckpointOfAnotherTraining,
     Progress,
     Schedule,
     StarterShape,
+    Trainer,
     choose_machine,
 )
 
@@ -32,12 +35,14 @@ class Order:
     out: Path
     work: Path
     steps: int | None = None
+    hours: float | None = None
     tokens_per_step: int | None = None
     threads: int | None = None
     shape: Mapping[str, int]
     stop_at: int | None = None
     fresh: bool = False
     compiled: bool = False
+    instructed: bool = True
     checkpoint_every_s: float | None = None
     extent: Extent = field(default_factory=Extent)
 
@@ -47,57 +52,84 @@ def carry_out(order: Order, *, say: Callable[[str], object]) -> None:
 
     Raises:
         TrainingDataMissing: There is no data.
-        RecordMalformed: The data is not product records.
+        RecordMalformed: The data is not what it should be.
         CheckpointOfAnotherTraining: The work folder holds a training with other settings.
     """
     if order.threads is not None:
         torch.set_num_threads(order.threads)
-    schedule = Schedule()
-    schedule = replace(
-        schedule,
-        steps=order.steps or schedule.steps,
-        tokens_per_step=order.tokens_per_step or schedule.tokens_per_step,
-        checkpoint_every_s=order.checkpoint_every_s or schedule.checkpoint_every_s,
-    )
-    trainer = open_training(
-        order.data,
-        order.work,
-        shape=StarterShape(**order.shape),
-        schedule=schedule,
-        machine=choose_machine(compiled=order.compiled),
-        fresh=order.fresh,
-    )
+    trainer = _open(order)
+    steps = trainer.schedule.steps
     if trainer.progress.step:
-        say(f"Going on at step {trainer.progress.step} of {schedule.steps}.")
-    trainer.run(_reporter(schedule.steps, say), until=order.stop_at)
-    if trainer.progress.step < schedule.steps:
-        say(
-            f"Stopped at step {trainer.progress.step} of {schedule.steps}; the same command goes on."
-        )
+        say(f"Going on at step {trainer.progress.step} of {steps}.")
+    trainer.run(_reporter(steps, say), until=order.stop_at)
+    if trainer.progress.step < steps:
+        say(f"Stopped at step {trainer.progress.step} of {steps}; the same command goes on.")
         return
     say("Measuring and writing the model.")
-    artifact = export_starter(trainer, order.data, order.out, extent=order.extent)
+    artifact = export_starter(trainer, read_corpus(order.data), order.out, extent=order.extent)
     say(
         f"Wrote {artifact.manifest.name} ({artifact.manifest.parameters:,} parameters) to {order.out}."
     )
 
 
+def carry_out_study(order: Order, table: Path, *, say: Callable[[str], object]) -> None:
+    """Train every candidate for the same time, and write the table of what they reached.
+
+    Raises:
+        TrainingDataMissing: There is no data.
+        RecordMalformed: The data is not what it should be.
+    """
+    if order.threads is not None:
+        torch.set_num_threads(order.threads)
+    rows = study.compare_shapes(
+        read_corpus(order.data),
+        order.work,
+        machine=choose_machine(compiled=order.compiled),
+        hours_each=order.hours or study.HOURS_EACH,
+        say=say,
+    )
+    table.write_text(study.as_table(rows), encoding="utf-8")
+    say(f"Wrote {table}.")
+
+
+def _open(order: Order) -> Trainer:
+    sources = session.read_training_sources(order.data, instructed=order.instructed)
+    if order.fresh:
+        session.forget(order.work)
+    schedule = Schedule()
+    return session.open_training(
+        sources,
+        order.work,
+        shape=StarterShape(**order.shape),
+        schedule=replace(
+            schedule,
+            steps=order.steps or schedule.steps,
+            tokens_per_step=order.tokens_per_step or schedule.tokens_per_step,
+            checkpoint_every_s=order.checkpoint_every_s or schedule.checkpoint_every_s,
+        ),
+        machine=choose_machine(compiled=order.compiled),
+        hours=None if order.steps else order.hours,
+    )
+
+
 def _reporter(steps: int, say: Callable[[str], object]) -> Callable[[Progress], None]:
     started = time.monotonic()
-    first: list[int] = []
+    first: list[Progress] = []
     last_said = [0.0]
 
     def report(progress: Progress) -> None:
         if not first:
-            first.append(progress.step)
+            first.append(replace(progress))
         now = time.monotonic()
         if now - last_said[0] < _REPORT_EVERY_S and progress.step < steps:
             return
         last_said[0] = now
-        done = progress.step - first[0] + 1
+        done = progress.step - first[0].step + 1
         rest_s = (now - started) / done * (steps - progress.step)
+        speed = (progress.tokens - first[0].tokens) / max(1e-6, now - started)
         say(
-            f"step {progress.step}/{steps}  loss {progress.loss:.3f}  about {rest_s / 60:.0f} min left"
+            f"step {progress.step}/{steps}  loss {progress.loss:.3f}  {speed:,.0f} tokens/s  "
+            f"about {rest_s / 60:.0f} min left"
         )
 
     return report

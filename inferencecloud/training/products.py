@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 LENGTHS = ("tag", "short", "mid", "head", "long")
-HELD_OUT_SHARE = 0.05
+HELD_OUT = 150  # records, or a tenth where there are few
 
 # Some records carry Latin-1 characters as a bare "xE9" ("decor" with an accent, degrees).
 _BROKEN_CHARACTER = re.compile(r"(?<=[a-z0-9])x([BCDEF][0-9A-F])")
@@ -27,8 +28,9 @@ class TrainingDataMissing(FileNotFoundError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"The starter is trained on product records (one JSON object per line), "
-            f"but there is no file at {path}. Give its place with --data."
+            f"The starter is trained on product records (products.jsonl, MIT-0, made from "
+            f"github.com/aws-samples/retail-demo-store) and posts (posts.jsonl.gz, CC0, from "
+            f"github.com/GSA/digitalgov.gov), but there is no file at {path}. Give their folder with --data."
         )
 
 
@@ -37,6 +39,17 @@ class RecordMalformed(ValueError):
 
     def __init__(self, path: Path, line: int, problem: str) -> None:
         super().__init__(f"{path}, line {line}: wanted a product record, got {problem}.")
+
+
+class Hashed(Protocol):
+    """Anything that knows its sha256."""
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of the record as it stands in its file."""
+
+
+Record = TypeVar("Record", bound=Hashed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +69,6 @@ class Product:
     style: str
     price: float
     copy: Mapping[str, Copy]
-
-    @property
-    def held_out(self) -> bool:
-        """Tell whether the record is kept away from training."""
-        return int(self.digest[:8], 16) / 0xFFFFFFFF < HELD_OUT_SHARE
 
 
 def read_products(path: Path) -> list[Product]:
@@ -83,16 +91,24 @@ def split_products(products: list[Product]) -> tuple[list[Product], list[Product
 
     A record whose copy repeats a held-out text word for word is in neither part: it would leak the text.
     """
-    held_out = [product for product in products if product.held_out]
+    held_out = hold_out(products, HELD_OUT)
+    kept_away = {product.digest for product in held_out}
     secret = {
         copy.text for product in held_out for key, copy in product.copy.items() if key != "tag"
     }
     train = [
         product
         for product in products
-        if not product.held_out and not any(copy.text in secret for copy in product.copy.values())
+        if product.digest not in kept_away
+        and not any(copy.text in secret for copy in product.copy.values())
     ]
     return train, held_out
+
+
+def hold_out(records: Sequence[Record], most: int) -> list[Record]:
+    """Return the records with the smallest hashes: so many, or a tenth where there are few."""
+    ranked = sorted(records, key=lambda record: record.digest)
+    return ranked[: min(most, len(records) // 10)]
 
 
 def _parse_lines(path: Path) -> Iterator[Product]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -26,4 +27,24 @@ def write_records(path: Path, count: int, *, text: str | None = None) -> Path:
             }
             copy = {key: {"name": f"Brown {noun}", "description": own} for key in LENGTHS}
             file.write(json.dumps({**record, **copy}) + "\n")
+    return path
+
+
+def write_posts(path: Path, count: int, *, body: str | None = None) -> Path:
+    """Write gzipped posts of one paragraph each."""
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        for number in range(count):
+            own = body or (
+                f"Last week the Office of Public Words opened its door number {number} to every visitor. "
+                "It shows how small teams write plain letters, and what their readers make of them."
+            )
+            record = {
+                "kind": "news",
+                "title": f"Plain Letters, Part {number}",
+                "deck": "",
+                "summary": f"How the Office of Public Words writes letter number {number}.",
+                "topics": ["plain-language"],
+                "body": own,
+            }
+            file.write(json.dumps(record) + "\n")
     return path

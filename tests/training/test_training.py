@@ -18,10 +18,12 @@ from django.core.management import CommandError, call_command
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inferencecloud.artifacts.manifest import verify_artifact
-from inferencecloud.training import command, starter
+from inferencecloud.training import command, session, starter, study
 from inferencecloud.training.batches import BatchPlan
-from inferencecloud.training.export import Extent, export_starter
-from inferencecloud.training.session import measure_held_out, open_training
+from inferencecloud.training.corpus import Corpus, read_corpus
+from inferencecloud.training.examination import Extent
+from inferencecloud.training.export import export_starter
+from inferencecloud.training.session import forget, open_training
 from inferencecloud.training.starter import (
     CheckpointOfAnotherTraining,
     Machine,
@@ -30,35 +32,49 @@ from inferencecloud.training.starter import (
     StarterShape,
     Trainer,
 )
-from tests.training.records import write_records
+from tests.training.records import write_posts, write_records
 
 SHAPE = StarterShape(width=32, layers=1, heads=2, ffn=48, vocabulary=400)
 SCHEDULE = Schedule(steps=12, tokens_per_step=600, learning_rate=1e-2)
-QUICK = Extent(exercises=6, briefs=1, samples=1)
+QUICK = Extent(products=2, posts=2, invented=2, samples=3)
 CPU = Machine(device="cpu", bf16=False)
 
 
 @pytest.fixture(autouse=True)
 def _one_thread_and_short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
-    monkeypatch.setattr(BatchPlan.round, "__kwdefaults__", {"examples": 12})
+    monkeypatch.setattr(BatchPlan.round, "__kwdefaults__", {"done": 0.0, "examples": 12})
+    monkeypatch.setattr(session, "MOST_EXERCISES", 80)
+    monkeypatch.setattr(command, "choose_machine", lambda **_options: CPU)  # it takes seconds
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_records(tmp_path_factory.mktemp("data") / "products.jsonl", 120)
+    folder = tmp_path_factory.mktemp("data")
+    write_records(folder / "products.jsonl", 120)
+    write_posts(folder / "posts.jsonl.gz", 40)
+    return folder
 
 
-def _open(data: Path, folder: Path, schedule: Schedule = SCHEDULE, **options: bool) -> Trainer:
-    return open_training(data, folder, shape=SHAPE, schedule=schedule, machine=CPU, **options)
+@pytest.fixture(scope="module")
+def corpus(data: Path) -> Corpus:
+    return read_corpus(data)
 
 
-def test_a_resumed_training_is_the_uninterrupted_training(data: Path, tmp_path: Path) -> None:
+def _open(
+    corpus: Corpus, folder: Path, schedule: Schedule = SCHEDULE, *, hours: float | None = None
+) -> Trainer:
+    return open_training(
+        corpus.train, folder, shape=SHAPE, schedule=schedule, machine=CPU, hours=hours
+    )
+
+
+def test_a_resumed_training_is_the_uninterrupted_training(corpus: Corpus, tmp_path: Path) -> None:
     losses: list[float] = []
-    whole = _open(data, tmp_path / "whole")
+    whole = _open(corpus, tmp_path / "whole")
     whole.run(lambda progress: losses.append(progress.loss))
-    _open(data, tmp_path / "parts").run(lambda _progress: None, until=5)
-    resumed = _open(data, tmp_path / "parts")
+    _open(corpus, tmp_path / "parts").run(lambda _progress: None, until=5)
+    resumed = _open(corpus, tmp_path / "parts")
     assert resumed.progress.step == 5
     resumed.run(lambda _progress: None)
     assert resumed.progress.step == 12 == len(losses)
@@ -69,24 +85,24 @@ def test_a_resumed_training_is_the_uninterrupted_training(data: Path, tmp_path: 
 
 
 def test_a_checkpoint_of_other_settings_is_refused_and_fresh_forgets_it(
-    data: Path, tmp_path: Path
+    corpus: Corpus, tmp_path: Path
 ) -> None:
-    _open(data, tmp_path).run(lambda _progress: None, until=1)
+    _open(corpus, tmp_path).run(lambda _progress: None, until=1)
     other = Schedule(steps=13, tokens_per_step=600)
     with pytest.raises(CheckpointOfAnotherTraining, match="--fresh"):
-        _open(data, tmp_path, other)
-    assert _open(data, tmp_path, other, fresh=True).progress.step == 0
-    assert _open(data, tmp_path, other).progress.step == 0
+        _open(corpus, tmp_path, other)
+    forget(tmp_path)
+    assert _open(corpus, tmp_path, other).progress.step == 0
 
 
 def test_a_trained_model_is_exported_measured_and_loads_without_us(
-    data: Path, tmp_path: Path
+    corpus: Corpus, tmp_path: Path
 ) -> None:
-    trainer = _open(data, tmp_path / "work")
+    trainer = _open(corpus, tmp_path / "work")
     trainer.run(lambda _progress: None)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old.txt").write_text("of an older export")
-    artifact = export_starter(trainer, data, tmp_path / "out", extent=QUICK)
+    artifact = export_starter(trainer, corpus, tmp_path / "out", extent=QUICK)
     manifest = verify_artifact(tmp_path / "out").manifest
     assert manifest == artifact.manifest
     assert (manifest.dtype, manifest.licence, manifest.context_tokens) == (
@@ -101,22 +117,25 @@ def test_a_trained_model_is_exported_measured_and_loads_without_us(
     text = "Grüße: $49.50\n\n- naïve 🙂"
     assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
     card = (tmp_path / "out" / "README.md").read_text()
-    bits = measure_held_out(trainer, data, exercises=QUICK.exercises)["bits_per_byte"]
-    assert f"bits per byte of the answer | {bits:.3f}" in card
+    assert "| bits per byte of the answer | " in card
     assert "12 steps" in card
+    assert "Held out by the\nsha256 of the record: 12 products and 4 posts" in card
+    assert "MIT-0" in card
+    assert card.count("\n```\n```\n") == 3
 
 
-def test_the_learning_rate_rises_stays_and_falls() -> None:
-    schedule = Schedule(steps=100, warmup=0.1, decay=0.5)
+def test_the_learning_rate_rises_and_falls_along_a_cosine() -> None:
+    schedule = Schedule(steps=100, warmup=0.1, floor=0.02)
     rates = [schedule.rate_at(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
-    assert rates[20] == rates[49] == 1.0
-    assert rates[75] == pytest.approx(0.5)
-    assert rates[99] == pytest.approx(0.02)
+    assert max(rates) > 0.95
+    assert rates[50] == pytest.approx(0.51)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[99] == pytest.approx(0.02, abs=1e-3)
 
 
-def test_the_loss_is_on_the_answers_alone(data: Path, tmp_path: Path) -> None:
-    trainer = _open(data, tmp_path)
+def test_the_loss_is_on_the_answers_alone(corpus: Corpus, tmp_path: Path) -> None:
+    trainer = _open(corpus, tmp_path)
     batch = trainer.plan.round(0)[0]
     logits = trainer.model(batch.ids).logits.double().log_softmax(-1)
     total, count = 0.0, 0
@@ -130,12 +149,15 @@ def test_the_loss_is_on_the_answers_alone(data: Path, tmp_path: Path) -> None:
     )
 
 
-def test_padding_and_prompts_are_no_answers(data: Path, tmp_path: Path) -> None:
-    trainer = _open(data, tmp_path)
+def test_padding_and_prompts_are_no_answers(corpus: Corpus, tmp_path: Path) -> None:
+    trainer = _open(corpus, tmp_path)
     tokenizer = trainer.plan.tokenizer
     for batch in trainer.plan.round(0):
         for ids, answers in zip(batch.ids, batch.answers, strict=True):
             learned = ids[answers].tolist()
+            if not learned:  # a row that fills the batch up
+                assert set(ids.tolist()) == {tokenizer.pad_token_id}
+                continue
             assert learned[-1] == tokenizer.eos_token_id
             assert tokenizer.pad_token_id not in learned
             first = int(answers.nonzero()[0])
@@ -157,7 +179,7 @@ def _command(data: Path, folder: Path) -> list[str]:
 
 
 def test_an_interrupted_training_goes_on_from_its_last_checkpoint(
-    data: Path, tmp_path: Path
+    corpus: Corpus, tmp_path: Path
 ) -> None:
     def interrupt(progress: Progress) -> None:
         if progress.step == 4:
@@ -165,8 +187,8 @@ def test_an_interrupted_training_goes_on_from_its_last_checkpoint(
 
     schedule = replace(SCHEDULE, checkpoint_every_s=0.0)
     with pytest.raises(KeyboardInterrupt):
-        _open(data, tmp_path, schedule).run(interrupt)
-    assert _open(data, tmp_path, schedule).progress.step == 3
+        _open(corpus, tmp_path, schedule).run(interrupt)
+    assert _open(corpus, tmp_path, schedule).progress.step == 3
 
 
 @pytest.mark.slow
@@ -223,3 +245,52 @@ def test_an_order_is_carried_out_to_the_model_telling_how_far_it_is(
 def test_the_command_says_when_there_is_no_data(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="there is no file at"):
         call_command(*_command(tmp_path / "nothing.jsonl", tmp_path))
+
+
+def test_as_many_steps_are_made_as_fit_the_time_and_a_resumption_keeps_them(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    trainer = _open(corpus, tmp_path, hours=0.01)
+    found = starter.json.loads((tmp_path / "steps.json").read_text())
+    assert trainer.schedule.steps == max(1, int(36 / found["seconds_per_step"])) > 1
+    trainer.run(lambda _progress: None, until=1)
+    again = _open(corpus, tmp_path, hours=0.01)
+    assert (again.schedule.steps, again.progress.step) == (trainer.schedule.steps, 1)
+
+
+def test_the_mix_of_a_round_is_kept_over_a_resumption(corpus: Corpus, tmp_path: Path) -> None:
+    trainer = _open(corpus, tmp_path)
+    trainer.run(lambda _progress: None, until=11)
+    assert 0 < trainer.progress.done < 1
+    assert _open(corpus, tmp_path).progress == trainer.progress
+
+
+def test_texts_alone_are_learned_without_a_prompt(corpus: Corpus, tmp_path: Path) -> None:
+    bare = replace(corpus.train, instructed=False)
+    trainer = open_training(bare, tmp_path, shape=SHAPE, schedule=SCHEDULE, machine=CPU)
+    batch = trainer.plan.round(0)[0]
+    assert batch.answers[:, 2].all()
+    assert not batch.answers[:, :2].any()
+    trainer.run(lambda _progress: None, until=1)
+    with pytest.raises(CheckpointOfAnotherTraining):
+        _open(corpus, tmp_path)
+
+
+def test_a_study_trains_each_candidate_for_the_same_time_and_writes_a_table(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "CANDIDATES", {"1 x 32": SHAPE, "2 x 32": replace(SHAPE, layers=2)})
+    monkeypatch.setattr(study, "_SPEED_EXERCISES", 1)
+    said: list[str] = []
+    order = command.Order(
+        data=data, out=tmp_path / "out", work=tmp_path / "work", hours=1e-6, shape={}, threads=1
+    )
+    command.carry_out_study(order, tmp_path / "table.md", say=said.append)
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert len(lines) == 4
+    assert {line.split(" | ")[0] for line in lines[2:]} == {"| 1 x 32", "| 2 x 32"}
+    assert not (tmp_path / "out").exists()
+    before = len(said)
+    monkeypatch.setattr(study, "_try", None)  # what is finished is not trained again
+    command.carry_out_study(order, tmp_path / "table.md", say=said.append)
+    assert len(said) == 2 * before

@@ -16,17 +16,37 @@ SIZES = {
 class Command(BaseCommand):
     """Train the starter from nothing; a killed training goes on where it was."""
 
-    help = "Train the starter model on product records and write it as an artifact."
+    help = "Train the starter model on product records and posts and write it as an artifact."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare where the data is, where the model goes, and how long to train."""
-        parser.add_argument("--data", type=Path, required=True, help="products.jsonl")
+        parser.add_argument(
+            "--data", type=Path, required=True, help="folder of products.jsonl and posts.jsonl.gz"
+        )
         parser.add_argument(
             "--out", type=Path, default=Path(settings.BASE_DIR) / "models" / "starter"
         )
         parser.add_argument("--work", type=Path, default=Path(settings.DATA_DIR) / "train_starter")
         parser.add_argument(
             "--steps", type=int, default=None, help="steps in all (default: the starter's)"
+        )
+        parser.add_argument(
+            "--hours",
+            type=float,
+            default=None,
+            help="as many steps as fit, at the speed measured here",
+        )
+        parser.add_argument(
+            "--study",
+            type=Path,
+            default=None,
+            metavar="TABLE",
+            help="compare sizes at equal time instead; --hours is for each",
+        )
+        parser.add_argument(
+            "--without-instructions",
+            action="store_true",
+            help="learn the texts alone, to compare with",
         )
         parser.add_argument("--tokens-per-step", type=int, default=None)
         parser.add_argument("--threads", type=int, default=None, help="default: torch's own choice")
@@ -52,6 +72,8 @@ class Command(BaseCommand):
             out=options["out"],
             work=options["work"],
             steps=options["steps"],
+            hours=options["hours"],
+            instructed=not options["without_instructions"],
             tokens_per_step=options["tokens_per_step"],
             threads=options["threads"],
             shape=SIZES[options["size"]],
@@ -61,6 +83,14 @@ class Command(BaseCommand):
             checkpoint_every_s=options["checkpoint_every"],
         )
         try:
-            command.carry_out(order, say=self.stdout.write)
+            if options["study"]:
+                command.carry_out_study(order, options["study"], say=self._say)
+            else:
+                command.carry_out(order, say=self._say)
         except command.Refusals as refusal:
             raise CommandError(str(refusal)) from refusal
+
+    def _say(self, text: str) -> None:
+        """Show a line at once: a training of hours is watched through a file."""
+        self.stdout.write(text)
+        self.stdout.flush()

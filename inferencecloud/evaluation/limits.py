@@ -1,0 +1,56 @@
+"""Count words, characters and sentences, and tell whether a text keeps to a length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["words", "characters", "sentences"]
+_WORD = re.compile(r"\S*\w\S*")
+_SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A length that a text is to have; both bounds are allowed lengths."""
+
+    unit: Unit
+    low: int = 0
+    high: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high:
+            raise ValueError(f"wanted 0 <= low <= high, got {self.low} and {self.high}")
+
+    def holds(self, text: str) -> bool:
+        """Tell whether the text has such a length."""
+        return self.low <= count(text, self.unit) <= self.high
+
+
+def count(text: str, unit: Unit) -> int:
+    """Return the length of the text; a text without a full stop is one sentence."""
+    if unit == "characters":
+        return len(text)
+    if unit == "words":
+        return len(_WORD.findall(text))
+    return count_sentences(text)
+
+
+def count_sentences(text: str) -> int:
+    """Return how many sentences the text has; a last one without an end counts."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    rest = text[ends[-1] :] if ends else text
+    return len(ends) + bool(re.search(r"\w", rest))
+
+
+def has_phrase(text: str, phrase: str) -> bool:
+    """Tell whether the phrase stands in the text as whole words, in any case and any spacing."""
+    pattern = r"\s+".join(map(re.escape, phrase.split()))
+    return re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def has_any(text: str, phrases: Sequence[str]) -> bool:
+    """Tell whether one of the phrases stands in the text."""
+    return any(has_phrase(text, phrase) for phrase in phrases)
