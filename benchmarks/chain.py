@@ -29,6 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.inside.record import commit  # noqa: E402
 from tests.servers import Child, environment, postgres_and_redis, temporary_folder  # noqa: E402
 
 STARTER = ROOT / "models" / "starter"
@@ -127,12 +128,9 @@ def main() -> None:
 
 def keep(figures: dict[str, float], places: dict[str, Measured]) -> None:
     """Write the figures, and the rounds behind them, with the commit that they belong to."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False
-    ).stdout.strip()
     rounds = {place: found.rounds for place, found in places.items()}
     RESULTS.parent.mkdir(exist_ok=True)
-    about = {"commit": commit, "cpus": os.cpu_count(), "figures": figures, "rounds_ms": rounds}
+    about = {"commit": commit(), "cpus": os.cpu_count(), "figures": figures, "rounds_ms": rounds}
     RESULTS.write_text(json.dumps(about) + "\n")
 
 

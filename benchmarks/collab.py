@@ -32,6 +32,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.inside.record import commit  # noqa: E402
 from tests.servers import (  # noqa: E402
     Child,
     Web,
@@ -283,11 +284,8 @@ def main() -> None:
 
 def keep(figures: dict[str, float], rounds: dict[str, Any]) -> None:
     """Write the figures with the commit that they belong to."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False
-    ).stdout.strip()
     RESULTS.parent.mkdir(exist_ok=True)
-    about = {"commit": commit, "cpus": os.cpu_count(), "figures": figures, "rounds": rounds}
+    about = {"commit": commit(), "cpus": os.cpu_count(), "figures": figures, "rounds": rounds}
     RESULTS.write_text(json.dumps(about, indent=2) + "\n")
 
 

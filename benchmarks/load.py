@@ -36,6 +36,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.inside.people import Browser, Figures, Presser  # noqa: E402
 from benchmarks.inside.processes import cpu_of, memory_of  # noqa: E402
+from benchmarks.inside.record import commit  # noqa: E402
 from tests.servers import Production, production, temporary_folder, wait_until  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "load.json"
@@ -318,11 +319,8 @@ def main() -> None:
 
 def keep(figures: dict[str, float | str], found: dict[str, Any]) -> None:
     """Write the figures with the commit that they belong to."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False
-    ).stdout.strip()
     RESULTS.parent.mkdir(exist_ok=True)
-    about = {"commit": commit, "cpus": os.cpu_count(), "figures": figures, "rounds": found}
+    about = {"commit": commit(), "cpus": os.cpu_count(), "figures": figures, "rounds": found}
     RESULTS.write_text(json.dumps(about, indent=2) + "\n")
 
 

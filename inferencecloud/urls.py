@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("apps.core.urls")),
     path("", include("apps.organizations.urls.account")),
     path("", include("apps.organizations.urls")),
+    path("", include("apps.inference.urls")),
     path("", include("apps.learning.urls")),
     path("", include("apps.notebooks.urls")),
     path("", include("apps.console.urls")),

@@ -28,6 +28,12 @@ def create_verified_user(*, email: str, password: str, name: str) -> User:
     return user
 
 
+def make_operator(*, user: User, wanted: bool = True) -> None:
+    """Let the person operate the instance, or not any more: its machine, not what others write."""
+    user.is_staff = wanted
+    user.save(update_fields=["is_staff"])
+
+
 def change_profile(*, user: User, profile: Profile) -> list[str]:
     """Keep what the person says; return the names of the fields that differ from before."""
     changed = [

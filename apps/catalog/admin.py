@@ -5,7 +5,15 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.catalog.models import Deployment, ModelFamily, ModelVersion, RemoteEndpoint, Variant
+from apps.catalog.models import (
+    Deployment,
+    ModelFamily,
+    ModelImport,
+    ModelVersion,
+    RemoteEndpoint,
+    Trial,
+    Variant,
+)
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -58,3 +66,20 @@ class DeploymentAdmin(ReadOnly):
     """What serves which alias."""
 
     list_display = ["alias", "label", "variant", "organization", "pool", "retired_at"]
+
+
+@admin.register(ModelImport)
+class ModelImportAdmin(ReadOnly):
+    """Models that somebody wanted here, and how that went."""
+
+    list_display = ["origin", "revision", "status", "size_bytes", "requested_by", "created_at"]
+    list_filter = ["status"]
+
+
+@admin.register(Trial)
+class TrialAdmin(ReadOnly):
+    """That models were tried; what they were asked, and wrote, is the organization's."""
+
+    list_display = ["variant", "organization", "status", "new_tokens", "created_at"]
+    list_filter = ["status"]
+    exclude = ["prompt", "text"]

@@ -1,6 +1,8 @@
 """Models that this installation owns: family > version > variant, and what serves an alias."""
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
 from django.conf import settings
 from django.db import models
@@ -87,6 +89,9 @@ class Variant(models.Model):
     prefill_tokens_per_s = models.FloatField(null=True, blank=True)
     measured_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    removed_at = models.DateTimeField(
+        null=True, blank=True
+    )  # its files are gone; texts refer to it
 
     class Meta:
         constraints = [
@@ -156,3 +161,143 @@ class Deployment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.variant}"
+
+
+class ImportQuerySet(models.QuerySet["ModelImport"]):
+    """Filters on imports."""
+
+    def under_way(self) -> Self:
+        """Keep those that are being fetched, or wait for it."""
+        return self.filter(status__in=[ModelImport.Status.WAITING, ModelImport.Status.RUNNING])
+
+
+class ModelImport(models.Model):
+    """A model that somebody wants here: what was found out about it, and how far its files are."""
+
+    class Source(models.TextChoices):
+        """Where it comes from."""
+
+        HUB = "hub", _("Model hub")
+        FOLDER = "folder", _("Folder on this machine")
+
+    class Status(models.TextChoices):
+        """Where it stands."""
+
+        FOUND = "found", _("Looked at")
+        WAITING = "waiting", _("Waits for a worker")
+        RUNNING = "running", _("Being fetched")
+        READY = "ready", _("Here")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(  # whose log tells of it; the model is for everybody
+        Organization, models.CASCADE, related_name="model_imports"
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    source = models.CharField(max_length=10, choices=Source.choices)
+    origin = models.CharField(max_length=400)  # owner/name at the hub, or the folder's path
+    revision = models.CharField(max_length=80, blank=True)  # the hub's commit
+    name = models.CharField(max_length=80)
+    licence = models.CharField(max_length=60, blank=True)
+    architecture = models.CharField(max_length=80)
+    form = models.CharField(max_length=20)  # how the engine runs it: engine.families.Form
+    parameters = models.PositiveBigIntegerField(null=True, blank=True)
+    context_tokens = models.PositiveIntegerField()  # as many as are used here
+    context_possible = models.PositiveIntegerField()  # as many as the model could
+    files = models.JSONField(default=list)  # of {name, size_bytes, sha256, blob_sha1}
+    size_bytes = models.PositiveBigIntegerField()
+    done_bytes = models.PositiveBigIntegerField(default=0)
+    bytes_per_s = models.FloatField(null=True, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.FOUND)
+    error = models.TextField(blank=True)
+    attempts = models.PositiveSmallIntegerField(
+        default=0
+    )  # that brought nothing, one after another
+    holder = models.CharField(max_length=40, blank=True)  # the worker's word that is in force
+    variant = models.ForeignKey(
+        Variant, models.SET_NULL, null=True, blank=True, related_name="imports"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    moved_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ImportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    status__in=["found", "waiting", "running", "ready", "failed", "cancelled"]
+                ),
+                name="import_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.origin}@{self.revision[:8]}" if self.revision else self.origin
+
+    @property
+    def percent(self) -> int:
+        """Return how far the files are, from 0 to 100."""
+        return min(100, int(100 * self.done_bytes / self.size_bytes)) if self.size_bytes else 0
+
+    @property
+    def time_left(self) -> timedelta | None:
+        """Return how long the rest takes at the present speed; None while that is unknown."""
+        if not self.bytes_per_s:
+            return None
+        rest = max(0, self.size_bytes - self.done_bytes)
+        return timedelta(seconds=int(rest / self.bytes_per_s) + 1)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Say whether a worker is at it, or will be."""
+        return self.status in {self.Status.WAITING, self.Status.RUNNING}
+
+
+class Trial(models.Model):
+    """A short text that somebody has a model write, to see whether it is any good; kept for a day."""
+
+    class Status(models.TextChoices):
+        """Where it stands."""
+
+        WAITING = "waiting", _("Waits for a worker")
+        RUNNING = "running", _("Being written")
+        DONE = "done", _("Written")
+        FAILED = "failed", _("Failed")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="trials")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    variant = models.ForeignKey(Variant, models.CASCADE, related_name="trials")
+    prompt = models.TextField(max_length=2000)
+    text = models.TextField(blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
+    error = models.TextField(blank=True)
+    new_tokens = models.PositiveIntegerField(default=0)
+    tokens_per_s = models.FloatField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    moved_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["waiting", "running", "done", "failed"]),
+                name="trial_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"trial of {self.variant}"
+
+    @property
+    def is_under_way(self) -> bool:
+        """Say whether a worker is at it, or will be."""
+        return self.status in {self.Status.WAITING, self.Status.RUNNING}

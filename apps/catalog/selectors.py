@@ -1,15 +1,26 @@
 """Which deployment serves whom, and how long it takes."""
 
 from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from apps.catalog import sealing
-from apps.catalog.models import WRITER, Deployment, RemoteEndpoint, Variant
+from apps.catalog.models import (
+    WRITER,
+    Deployment,
+    ModelImport,
+    RemoteEndpoint,
+    Trial,
+    Variant,
+)
+from apps.core.errors import NotVisible
 from apps.organizations.models import Organization
 from inferencecloud.engine.endpoint import Endpoint
 
+T = TypeVar("T")
 CHARACTERS_PER_TOKEN = 4.0  # good enough for "about 4 s"; the engine counts exactly
 
 
@@ -70,6 +81,59 @@ def endpoint_of(variant: Variant) -> Endpoint:
         extended=row.extended,
         allow_private=settings.REMOTE_MODELS_PRIVATE,
     )
+
+
+def variants_of(organization: Organization) -> QuerySet[Variant]:
+    """Return what the organization may write with: its own models and the installation's."""
+    mine = Q(version__family__organization=organization)
+    shared = Q(version__family__organization__isnull=True)
+    here = Variant.objects.filter(mine | shared, removed_at__isnull=True)
+    return here.select_related("version__family")
+
+
+def variant_for(organization: Organization, pk: UUID) -> Variant:
+    """Return a variant that the organization may write with; NotVisible otherwise."""
+    return _found(variants_of(organization).filter(pk=pk).first())
+
+
+def import_for(organization: Organization, pk: UUID) -> ModelImport:
+    """Return an import that was asked for there; NotVisible otherwise."""
+    asked = ModelImport.objects.select_related("requested_by", "variant", "organization")
+    return _found(asked.filter(organization=organization, pk=pk).first())
+
+
+def trial_for(organization: Organization, pk: UUID) -> Trial:
+    """Return a trial that was asked for there; NotVisible otherwise."""
+    asked = Trial.objects.select_related("variant__version__family")
+    return _found(asked.filter(organization=organization, pk=pk).first())
+
+
+def former_writer(organization: Organization) -> Deployment | None:
+    """Return what wrote there before the present Writer; None when nothing else did."""
+    current = deployment_for(organization)
+    if current is None:
+        return None
+    others = Deployment.objects.filter(alias=WRITER, variant__removed_at__isnull=True).exclude(
+        variant=current.variant_id
+    )
+    own = others.filter(organization=organization, retired_at__isnull=False)
+    # Before an organization chose for itself, it had what the whole instance has.
+    shared = others.filter(organization__isnull=True).order_by(
+        F("retired_at").desc(nulls_first=True)
+    )
+    return own.order_by("-retired_at").first() or shared.first()
+
+
+def serving_variants() -> set[UUID]:
+    """Return the ids of the variants that write for anybody."""
+    live = Deployment.objects.filter(retired_at__isnull=True)
+    return set(live.values_list("variant_id", flat=True))
+
+
+def _found(found: T | None) -> T:
+    if found is None:
+        raise NotVisible
+    return found
 
 
 def pools() -> list[str]:

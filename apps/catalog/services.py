@@ -1,13 +1,14 @@
 """Register artifacts and put them behind aliases."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import shutil
+from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.catalog import sealing, selectors
@@ -20,37 +21,34 @@ from apps.catalog.models import (
     RemoteEndpoint,
     Variant,
 )
+from apps.catalog.registry import find_artifact, register
 from apps.core.errors import DomainError
 from apps.organizations import audit
 from apps.organizations.models import Organization
-from inferencecloud.artifacts.errors import ArtifactError
-from inferencecloud.artifacts.manifest import MANIFEST_NAME, Manifest, read_artifact
+from inferencecloud.artifacts.manifest import MANIFEST_NAME
 from inferencecloud.engine.endpoint import Endpoint
 
 STARTER = "models/starter"  # under BASE_DIR
 
 
-class ArtifactUnreadable(DomainError):
-    """A folder was to hold a model, and does not."""
+class FilesGone(DomainError):
+    """A model's folder is not there any more."""
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__(
+            _(
+                "The files of %(name)s are not on this machine any more. Add it again, or choose another."
+            )
+            % {"name": variant}
+        )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """An artifact where it lies."""
-
-    path: str  # relative to the root's folder
-    root: str
-    manifest: Manifest
+class StillServing(DomainError):
+    """A model that writes for somebody is not removed."""
 
 
-def find_artifact(path: str, *, root: str = Variant.Root.DATA) -> Found:
-    """Return what lies there; ArtifactUnreadable, in words, when it is no artifact."""
-    base = settings.BASE_DIR if root == Variant.Root.SHIPPED else settings.DATA_DIR
-    try:
-        artifact = read_artifact(Path(base) / path)
-    except ArtifactError as problem:
-        raise ArtifactUnreadable(str(problem)) from problem
-    return Found(path=path, root=root, manifest=artifact.manifest)
+class NotRemovable(DomainError):
+    """A model is not one that was added here."""
 
 
 @transaction.atomic
@@ -70,36 +68,6 @@ def ensure_starter() -> Deployment | None:
         return current
     variant = register(found=found, family="starter", name=found.manifest.name)
     return deploy(variant=variant, alias=WRITER, label="Writer")
-
-
-@transaction.atomic
-def register(
-    *, found: Found, family: str, name: str, organization: Organization | None = None
-) -> Variant:
-    """Return the variant of an artifact, added as the family's next version unless it is known."""
-    line, _new = ModelFamily.objects.get_or_create(
-        organization=organization, slug=family, defaults={"name": name}
-    )
-    known = Variant.objects.filter(version__family=line, digest=found.manifest.digest).first()
-    if known is not None:
-        return known
-    highest = line.versions.aggregate(highest=Max("number"))["highest"] or 0
-    version = ModelVersion.objects.create(
-        family=line,
-        number=highest + 1,
-        digest=found.manifest.digest,
-        licence=found.manifest.licence[:60],
-    )
-    return Variant.objects.create(
-        version=version,
-        name=found.manifest.dtype[:40],
-        root=found.root,
-        path=found.path,
-        digest=found.manifest.digest,
-        manifest=asdict(found.manifest),
-        size_bytes=sum(file.size_bytes for file in found.manifest.files.values()),
-        context_tokens=found.manifest.context_tokens,
-    )
 
 
 @transaction.atomic
@@ -170,6 +138,49 @@ def deploy(
         data={"alias": alias, "variant": str(variant.pk)},
     )
     return deployment
+
+
+@transaction.atomic
+def choose_writer(*, variant: Variant, organization: Organization, by: User) -> Deployment:
+    """Let the variant write for the organization from its next update on; texts that are there stay.
+
+    Raises:
+        FilesGone: Its folder is not there any more.
+    """
+    variant = Variant.objects.select_for_update().get(pk=variant.pk)
+    has_files = variant.root == Variant.Root.REMOTE or (variant.folder / MANIFEST_NAME).is_file()
+    if variant.removed_at is not None or not has_files:
+        raise FilesGone(variant)
+    current = selectors.deployment_for(organization)
+    if current is not None and current.variant_id == variant.pk:
+        return current
+    place = Place(organization=organization)
+    return deploy(variant=variant, alias=WRITER, label=str(_("Writer")), place=place, by=by)
+
+
+@transaction.atomic
+def remove(*, variant: Variant, organization: Organization, by: User) -> None:
+    """Remove an added model that serves nobody: its files go; its rows stay where texts refer to them.
+
+    Raises:
+        StillServing: Somebody's texts are written with it.
+        NotRemovable: It came with the source, or is at another server.
+    """
+    variant = Variant.objects.select_for_update().get(pk=variant.pk)
+    if variant.root != Variant.Root.DATA:
+        raise NotRemovable(_("Only models that were added here can be removed."))
+    if variant.deployments.filter(retired_at__isnull=True).exists():
+        raise StillServing(_("This model writes for somebody. Choose another Writer there first."))
+    variant.removed_at = timezone.now()
+    variant.save(update_fields=["removed_at"])
+    audit.record(
+        verb="model.removed",
+        actor=by,
+        organization=organization,
+        target=variant,
+        data={"digest": variant.digest, "size_bytes": variant.size_bytes},
+    )
+    transaction.on_commit(partial(shutil.rmtree, variant.folder, ignore_errors=True))
 
 
 def record_speed(

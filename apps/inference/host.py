@@ -17,11 +17,29 @@ from apps.catalog import selectors as catalog
 from apps.catalog.models import Deployment, Variant
 from apps.core.errors import DomainError
 from inferencecloud.artifacts.manifest import MANIFEST_NAME
-from inferencecloud.engine import Engine, ModelInfo, Request, Script, ScriptedEngine, Stage
+from inferencecloud.engine import (
+    AdapterInfo,
+    Engine,
+    ModelInfo,
+    Request,
+    Script,
+    ScriptedEngine,
+    Stage,
+    TakesAdapters,
+)
 from inferencecloud.engine.mixed import submit_mixed
 
 if TYPE_CHECKING:
     from inferencecloud.engine.remote import RemoteEngine
+
+
+class AdaptersUnsupported(DomainError):
+    """The engine of this process runs no adapters."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Wanted an engine that runs adapters, but the one of this process does not."
+        )
 
 
 class ModelUnknown(DomainError):
@@ -54,7 +72,9 @@ def local_engine() -> Engine:
         BatchingConfig(
             threads=settings.ENGINE_THREADS or None,
             kv_bytes=settings.ENGINE_KV_MEMORY_MB * 1024 * 1024,
+            kv_bits=settings.ENGINE_KV_BITS or None,
             models_kept=settings.ENGINE_MODELS_KEPT,
+            adapters_kept=settings.ENGINE_ADAPTERS_KEPT,
         )
     )
 
@@ -145,6 +165,14 @@ def loader(deployment: Deployment) -> Callable[[], ModelInfo]:
     return load_once
 
 
+def unload(variant: Variant) -> None:
+    """Forget the variant's model where this process has it; requests for it fail."""
+    key = str(variant.pk)
+    for one in (_host.engine, _host.remote):
+        if one is not None and any(info.key == key for info in one.models()):
+            one.unload(key)
+
+
 def _opener(variant: Variant, key: str) -> Callable[[], ModelInfo]:
     if variant.root == Variant.Root.REMOTE:
         endpoint = catalog.endpoint_of(variant)
@@ -167,3 +195,16 @@ def load_named(name: str) -> ModelInfo:
     if deployment is None:
         raise ModelUnknown(name)
     return load(deployment)
+
+
+def load_adapter(folder: Path, *, model: str, key: str) -> AdapterInfo:
+    """Return the adapter of a loaded model (its key) from a folder of PEFT's.
+
+    Raises:
+        AdaptersUnsupported: This process has an engine without adapters.
+        EngineError: It fits not, or there is no room for it.
+    """
+    taker = engine()
+    if not isinstance(taker, TakesAdapters):
+        raise AdaptersUnsupported
+    return taker.load_adapter(folder, model=model, key=key)

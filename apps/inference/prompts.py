@@ -22,6 +22,9 @@ from inferencecloud import engine
 
 Outputs = Mapping[str, Mapping[int, Output]]  # committed, by key and variant
 
+# Ranks in the engine: whom a person waits for goes before what the product began by itself.
+AWAITED, UNATTENDED = 0, 10
+
 
 @dataclass(kw_only=True)
 class Writing:
@@ -108,6 +111,7 @@ def request(writing: Writing, model: str, around: Around) -> engine.Request:
             stop=params.stop,
         ),
         owner=str(step.run.organization_id),
+        priority=UNATTENDED if step.run.actor_id is None else AWAITED,
         resume=_resume(writing),
     )
 

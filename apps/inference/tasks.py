@@ -4,11 +4,12 @@ Whoever calls names the queue (wake.py): a pool's own for a stage, the default o
 """
 
 from functools import cache
+from uuid import UUID
 
 from celery import shared_task
 
 from apps.catalog import services as catalog
-from apps.inference import execution, outbox, reconciler, worker
+from apps.inference import execution, outbox, reconciler, trying, worker
 
 worker.register()
 
@@ -30,6 +31,18 @@ def reconcile(**_future: object) -> None:
     """Put right whatever was lost; the first time in a process, see that something writes."""
     _register_starter()
     reconciler.reconcile()
+
+
+@shared_task(acks_late=True)
+def try_model(*, trial_id: str, **_future: object) -> None:
+    """Have a model write a short text for somebody who wants to see it."""
+    trying.write(UUID(trial_id))
+
+
+@shared_task(acks_late=True, expires=30)
+def look_after_trials(**_future: object) -> None:
+    """End the trials that nobody goes on with."""
+    trying.give_up()
 
 
 @cache

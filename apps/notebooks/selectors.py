@@ -13,9 +13,11 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.core.errors import NotVisible
+from apps.core.ids import uuid7
 from apps.notebooks.models import Notebook, ShareGrant
 from apps.notebooks.models.notebooks import NotebookQuerySet
-from apps.notebooks.rights import levels_on
+from apps.notebooks.rights import levels_at, levels_on
+from apps.notebooks.statements import Place
 from apps.organizations.models import Membership, Organization, Workspace
 from apps.organizations.policy import CREATORS, ROLE_LEVEL, Level, ancestry, workspace_level
 
@@ -47,13 +49,32 @@ def access_notebook(user: User, pk: uuid.UUID | str, *, need: Level = Level.VIEW
         .filter(pk=pk)
         .first()
     )
+    # The time that a refusal takes must not tell that there is something.
     if notebook is None:
+        _ask_in_vain(user)
         raise NotVisible
-    # As `level_of`, in fewer queries: the time that a refusal takes must not tell that there is something.
+    # As `level_of`, in fewer queries.
     level = levels_on(notebook, [user.pk])[user.pk] if user.is_active else Level.NONE
     if level < max(need, Level.VIEW):
         raise NotVisible
     return Access(notebook=notebook, level=level)
+
+
+def _ask_in_vain(user: User) -> None:
+    """Ask what is asked about a notebook that a colleague may not see, of one that nobody has."""
+    home = Membership.objects.filter(user=user).values_list("organization", flat=True).first()
+    if home is None or not user.is_active:
+        return
+    place = Place(
+        notebook_id=uuid7(),
+        owner_id=uuid7(),
+        audience=Notebook.Audience.WORKSPACE,
+        organization_id=home,
+        workspace_id=uuid7(),
+        division_id=uuid7(),
+        has_grants=True,
+    )
+    levels_at(place, [user.pk])
 
 
 def level_of(user: User, notebook: Notebook) -> Level:

@@ -59,6 +59,12 @@ ENTRIES = [
         roles=frozenset(LEARNING_READERS),
     ),
     Entry(
+        route="inference:models",
+        label=_("Models"),
+        icon="cpu",
+        roles=frozenset(ADMINISTRATORS),
+    ),
+    Entry(
         route="console:overview",
         label=_("Console"),
         icon="activity",

@@ -198,6 +198,7 @@ rules.add_perm("organizations.create_notebook", is_creator)
 rules.add_perm("organizations.download_learning", is_steward)
 rules.add_perm("organizations.open_console", is_console_reader)
 rules.add_perm("organizations.set_quotas", is_administrator)
+rules.add_perm("organizations.choose_models", is_administrator)
 
 # On an organization: whether a page of administration has something for the person.
 rules.add_perm(

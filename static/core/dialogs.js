@@ -47,6 +47,13 @@ export function ask(question, action) {
   });
 }
 
+/** A form that a newer state of the page replaced while the question stood would submit nothing. */
+function keepInPage(form) {
+  if (form.isConnected) return;
+  form.hidden = true;
+  document.body.append(form);
+}
+
 export function startConfirmations() {
   document.addEventListener(
     "submit",
@@ -59,6 +66,7 @@ export function startConfirmations() {
       const { submitter } = event;
       ask(question, submitter?.dataset.confirmAction ?? form.dataset.confirmAction).then((agreed) => {
         if (!agreed) return;
+        keepInPage(form);
         form.dataset.confirmed = "yes";
         form.requestSubmit(submitter);
         delete form.dataset.confirmed;

@@ -121,6 +121,17 @@ ROWS = [
     get("console:quotas", CONSOLE_READERS),
     post("console:set_quota", ADMINISTRATORS),
     post("console:remove_quota", ADMINISTRATORS),
+    # Models
+    get("inference:models", ADMINISTRATORS),
+    post("inference:look", set(), needs="an operator of the instance, which no role makes"),
+    get("inference:adding", ADMINISTRATORS, names={"pk": "model_import"}),
+    post("inference:start", set(), names={"pk": "model_import"}, needs="an operator"),
+    post("inference:cancel", set(), names={"pk": "model_import"}, needs="an operator"),
+    get("inference:model", ADMINISTRATORS, names={"pk": "variant"}),
+    post("inference:model", ADMINISTRATORS, names={"pk": "variant"}, data={"prompt": "Hello"}),
+    post("inference:use_as_writer", ADMINISTRATORS, names={"pk": "variant"}),
+    post("inference:remove", set(), names={"pk": "variant"}, needs="an operator"),
+    get("inference:trial", ADMINISTRATORS, names={"pk": "trial"}),
     # What was learned
     get("learning:list", STEWARDS | {"lead"}),
     get("learning:output", STEWARDS | {"lead"}),

@@ -5,7 +5,9 @@ import uuid
 from statistics import median
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests import factories
@@ -50,6 +52,26 @@ def test_a_notebook_that_one_may_not_see_takes_as_long_as_none(
     while len(found) < BATCHES and min(found, default=1.0) >= TOLERATED_S:
         found.append(_difference(client, there, nowhere))
     assert min(found) < TOLERATED_S
+
+
+@pytest.mark.parametrize("route", ["notebook", "updates"])
+@pytest.mark.parametrize("who", ["a colleague elsewhere", "a stranger"])
+def test_as_much_is_asked_for_one_as_for_the_other(
+    company: factories.Company, route: str, who: str
+) -> None:
+    notebook = factories.notebook(company.launches)
+    is_colleague = who == "a colleague elsewhere"
+    person = (
+        factories.member(company.retail) if is_colleague else factories.company("Elsewhere").owner
+    )
+    client = client_of(person)
+    _seconds(client, reverse(f"notebooks:{route}", args=[uuid.uuid4()]))  # what is asked only once
+    asked = []
+    for pk in (notebook.pk, uuid.uuid4()):
+        with CaptureQueriesContext(connection) as queries:
+            _seconds(client, reverse(f"notebooks:{route}", args=[pk]))
+        asked.append(len(queries))
+    assert abs(asked[0] - asked[1]) <= 1
 
 
 def test_an_organization_of_others_takes_as_long_as_none(company: factories.Company) -> None:

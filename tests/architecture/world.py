@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.catalog.models import ModelImport, Trial
 from apps.inference.models import Output, Quota
 from apps.learning.models import Package
 from apps.notebooks.models import Image, Notebook, ShareGrant
@@ -23,6 +24,7 @@ from apps.organizations.services import invitations
 from apps.organizations.services.memberships import RoleGiven
 from tests import factories
 from tests.console.history import ran
+from tests.inference.builders import deployment
 from tests.learning import stories
 
 ANONYMOUS = "anonymous"
@@ -100,6 +102,7 @@ def _names(company: factories.Company, notebook: Notebook, *, colleague: User) -
         "package": str(_package(company).pk),
         "run": str(ran(notebook).pk),
         "quota": str(_quota(company).pk),
+        **_models(company),
         "nothing": str(uuid.uuid4()),
         "number": "1",
     }
@@ -113,6 +116,17 @@ def _output(company: factories.Company) -> Output:
 
 def _quota(company: factories.Company) -> Quota:
     return Quota.objects.create(organization=company.organization, tokens_per_day=10**9)
+
+
+def _models(company: factories.Company) -> dict[str, str]:
+    variant = deployment().variant
+    house = {"organization": company.organization}
+    found = ModelImport.objects.create(
+        **house, source="folder", origin="/m", name="m", size_bytes=1,
+        context_tokens=512, context_possible=512,
+    )  # fmt: skip
+    trial = Trial.objects.create(**house, variant=variant, prompt="Hello", status="done")
+    return {"variant": str(variant.pk), "model_import": str(found.pk), "trial": str(trial.pk)}
 
 
 def _image(notebook: Notebook) -> Image:

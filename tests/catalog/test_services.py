@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from apps.catalog import selectors, services
+from apps.catalog import registry, selectors, services
 from apps.catalog.models import Deployment, ModelVersion, Variant
 from apps.organizations.models import AuditEvent, Organization
 from tests.factories import Company
@@ -88,15 +88,15 @@ class TestStarter:
 
 def test_a_folder_without_a_manifest_is_refused_in_words(tmp_path: Path, settings: Any) -> None:
     settings.DATA_DIR = tmp_path
-    with pytest.raises(services.ArtifactUnreadable, match=r"no manifest\.json"):
-        services.find_artifact("nothing")
+    with pytest.raises(registry.ArtifactUnreadable, match=r"no manifest\.json"):
+        registry.find_artifact("nothing")
 
 
 @pytest.mark.django_db
 def test_registering_the_same_artifact_again_gives_the_same_variant(source: Path) -> None:
-    found = services.find_artifact(services.STARTER, root=Variant.Root.SHIPPED)
-    first = services.register(found=found, family="house", name="House")
-    assert services.register(found=found, family="house", name="House") == first
+    found = registry.find_artifact(services.STARTER, root=Variant.Root.SHIPPED)
+    first = registry.register(found=found, family="house", name="House")
+    assert registry.register(found=found, family="house", name="House") == first
     assert ModelVersion.objects.count() == 1
 
 

@@ -1,5 +1,6 @@
 """What Prometheus is told, and who is told."""
 
+import dataclasses
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -16,9 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import RedisError
 
 from apps.console import metrics
+from apps.console.metrics import ENGINE
 from apps.inference import heartbeat
 from apps.inference.models import Delivery, OutboxRow, RunStatus, StepRun
 from apps.notebooks.models import Cell
+from inferencecloud.engine.metrics import EngineMetrics
 from tests import factories
 from tests.console.history import ran, wrote
 from tests.factories import Company
@@ -146,6 +149,12 @@ def test_a_worker_s_numbers_carry_its_name_and_the_model_s(client: Client) -> No
     assert found["inferencecloud_engine_kv_blocks_used", f"starter,{name}"] == 12
     assert found["inferencecloud_engine_last_step_seconds", f"starter,{name}"] == 0.25
     assert ("inferencecloud_engine_waiting", f"starter,{name}") not in found
+
+
+def test_whatever_an_engine_counts_is_told() -> None:
+    counted = {field.name for field in dataclasses.fields(EngineMetrics)}
+
+    assert {figure.field for figure in ENGINE} == counted
 
 
 def test_requests_are_counted_by_view_and_never_by_address(client: Client) -> None:

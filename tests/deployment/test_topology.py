@@ -12,7 +12,10 @@ from tests import servers, topology
 from tests.servers import Child, Production
 
 OF_THE_IMAGE = {"DJANGO_SETTINGS_MODULE", "DATA_DIR", "PYTHONUNBUFFERED"}
-OF_THE_OUTSIDE = {"CSRF_TRUSTED_ORIGINS", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "METRICS_TOKEN"}
+OF_THE_OUTSIDE = {
+    "CSRF_TRUSTED_ORIGINS", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "METRICS_TOKEN",
+    "MODEL_HUB_URL", "MODEL_HUB_TOKEN",
+}  # fmt: skip
 OF_OBJECT_STORAGE = {"S3_BUCKET", "S3_ENDPOINT_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY"}
 # There is no proxy, the cores are shared, and what hangs is to say where.
 OF_TESTS = {"SECURE_SSL_REDIRECT", "OMP_NUM_THREADS", "PYTHONFAULTHANDLER"}

@@ -164,7 +164,7 @@ def test_a_caret_that_has_just_moved_is_not_put_back_by_the_caret_of_another(vis
     )
     mara.keyboard.type("!")
 
-    wait_for_words(tomas, f"!{begun}")
+    wait_for_words(mara, f"!{begun}")  # where no caret with her name stands between the letters
 
 
 def test_a_key_works_where_the_caret_is_seen(visit: Visits) -> None:

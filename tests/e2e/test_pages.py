@@ -30,6 +30,7 @@ PAGES = {
     "structure": ("jonas", "structure/"),
     "audit": ("jonas", "audit/"),
     "organization": ("jonas", "settings/"),
+    "models": ("jonas", "models/"),
     "learning-empty": ("noor", "learning/"),
     "console-empty": ("jonas", "console/"),
     "console-runs-empty": ("jonas", "console/runs/"),

@@ -121,6 +121,7 @@ async def test_production_is_backed_up_and_restored_into_a_fresh_place() -> None
             assert "people in it" in refusal
 
 
+@pytest.mark.prove
 async def test_what_one_process_kept_is_restored_to_production() -> None:
     with servers.temporary_folder() as folder, servers.production(webs=0) as made:
         env = servers.environment(folder / "data")

@@ -15,7 +15,10 @@ from django.core.management import CommandError, call_command
 
 from apps.inference import host
 from tests.catalog.test_services import write_artifact
+from tests.engine.lora import write_adapter
 from tests.inference.builders import deployment
+
+STARTER = Path(__file__).parents[2] / "models" / "starter"
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +82,19 @@ class TestGenerate:
                 "A lamp", *(["--model", folder] if "--model" not in arguments else []), *arguments
             )
 
+    def test_an_adapter_changes_what_is_written(self, tmp_path: Path, settings: Any) -> None:
+        settings.INFERENCE_ENGINE = "apps.inference.host.local_engine"
+        adapter = write_adapter(tmp_path / "brand", STARTER, seed=1)
+        arguments = ("A lamp", "--model", str(STARTER), "--max-tokens", "12")
+        plain = _generate(*arguments)[0]
+        assert _generate(*arguments, "--adapter", str(adapter))[0] != plain
+        with pytest.raises(CommandError, match="wanted the file adapter_config"):
+            _generate(*arguments, "--adapter", str(tmp_path))
+
+    def test_an_engine_without_adapters_says_so(self, folder: str) -> None:
+        with pytest.raises(CommandError, match="an engine that runs adapters"):
+            _generate("A lamp", "--model", folder, "--adapter", folder)
+
     def test_a_failing_text_is_told(self, folder: str, settings: Any) -> None:
         settings.INFERENCE_SCRIPT = {"fail_when": "lamp"}
         with pytest.raises(CommandError, match="wants a failure"):
@@ -96,6 +112,20 @@ class TestServeModels:
     def test_an_unknown_model_is_told(self) -> None:
         with pytest.raises(CommandError, match="got nobody"):
             call_command("serve_models", "nobody")
+
+    @pytest.mark.parametrize("adapters", [["brand"], ["other:brand=x"], ["=x"]])
+    def test_an_adapter_that_is_named_wrongly_is_told(
+        self, folder: str, adapters: list[str]
+    ) -> None:
+        with pytest.raises(CommandError, match="NAME=FOLDER with a model of lamp"):
+            call_command("serve_models", f"lamp={folder}", adapter=adapters)
+
+    def test_more_adapters_than_are_kept_are_told(self, tmp_path: Path, settings: Any) -> None:
+        settings.INFERENCE_ENGINE = "apps.inference.host.local_engine"
+        settings.ENGINE_ADAPTERS_KEPT = 1
+        wanted = [f"{n}={write_adapter(tmp_path / str(n), STARTER, seed=n)}" for n in range(2)]
+        with pytest.raises(CommandError, match="raise ENGINE_ADAPTERS_KEPT"):
+            call_command("serve_models", f"lamp={STARTER}", adapter=wanted)
 
     def test_a_folder_is_served_under_its_name(
         self, folder: str, settings: Any, monkeypatch: pytest.MonkeyPatch

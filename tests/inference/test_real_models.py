@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from apps.catalog.models import Deployment, Variant
-from apps.inference import execution, stops
+from apps.inference import execution, host, stops
 from apps.inference.models import Output, Run, RunStatus
 from apps.inference.specs import Params
 from apps.organizations.models import Organization
+from inferencecloud.engine.batching import BatchingEngine
 from tests.engine.conftest import tiny_artifact  # noqa: F401  (a fixture)
 from tests.inference.builders import chain, spec, start
 from tests.inference.conftest import Play
@@ -40,6 +41,19 @@ def work(run: Run) -> Run:
 def texts(run: Run) -> list[str]:
     outputs = Output.objects.filter(step_run__run=run).order_by("step_run__position")
     return list(outputs.values_list("text", flat=True))
+
+
+@pytest.mark.parametrize(("bits", "kv_bits"), [(0, None), (8, 8)])
+def test_the_bits_of_keys_and_values_come_from_the_settings(
+    settings: Any, bits: int, kv_bits: int | None
+) -> None:
+    settings.ENGINE_KV_BITS = bits
+    engine = host.local_engine()
+    try:
+        assert isinstance(engine, BatchingEngine)
+        assert engine.config.kv_bits == kv_bits
+    finally:
+        engine.close()
 
 
 def test_a_chain_is_written_and_its_speed_is_known_afterwards(real: Organization) -> None:

@@ -9,25 +9,30 @@ import pytest
 from tests.servers import ROOT, Postgres, temporary_folder
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
-FILES = [
+OFTEN = [
     "tests/notebooks/test_erasure.py",
     "tests/operations/test_backup.py",
+    "tests/inference/test_indexes.py",
+    "tests/console/test_metrics.py",
+]
+AT_LENGTH = [
     "tests/operations/test_export.py",
     "tests/operations/test_retention.py",
     "tests/operations/test_erasing_pages.py",
-    "tests/inference/test_indexes.py",
-    "tests/console/test_metrics.py",
     "tests/learning/test_packages.py",
 ]
 
 
-def test_the_same_holds_on_postgresql() -> None:
+@pytest.mark.parametrize(
+    "files", [OFTEN, pytest.param(AT_LENGTH, marks=pytest.mark.prove)], ids=["often", "at length"]
+)
+def test_the_same_holds_on_postgresql(files: list[str]) -> None:
     with temporary_folder() as folder:
         postgres = Postgres(folder / "postgres")
         try:
             postgres.start()
             env = {**os.environ, "DATABASE_URL": postgres.url}
-            words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", *FILES]
+            words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", *files]
             done = subprocess.run(
                 words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=380, check=False
             )

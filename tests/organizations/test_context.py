@@ -23,8 +23,8 @@ def _shell(user: object, **session: str) -> object:
 @pytest.mark.parametrize(
     ("place", "role", "extra"),
     [
-        ("organization", Role.OWNER, ["Console", *ADMINISTRATION, "Organization"]),
-        ("organization", Role.ADMIN, ["Console", *ADMINISTRATION, "Organization"]),
+        ("organization", Role.OWNER, ["Models", "Console", *ADMINISTRATION, "Organization"]),
+        ("organization", Role.ADMIN, ["Models", "Console", *ADMINISTRATION, "Organization"]),
         ("organization", Role.AUDITOR, ["Console", "Audit log"]),
         ("brand", Role.DIVISION_LEAD, ["Learning", "Usage", *ADMINISTRATION]),
         ("launches", Role.WORKSPACE_MANAGER, ["People", "Divisions"]),

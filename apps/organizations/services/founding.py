@@ -51,6 +51,7 @@ def found_instance(*, founding: Founding) -> Founded:
     owner = accounts.create_verified_user(
         email=founding.email, password=founding.password, name=founding.name
     )
+    accounts.make_operator(user=owner)  # who sets an instance up runs it
     organization = create_organization(name=founding.organization, owner=owner)
     division = structure.add_division(
         organization=organization, parent=None, name=founding.division, by=owner

@@ -33,6 +33,7 @@ class Command(BaseCommand):
         """Declare the prompt and how tokens are chosen."""
         parser.add_argument("prompt", nargs="?", default="-", help="- for standard input")
         parser.add_argument("--model", default=WRITER, help="an alias, or the folder of a model")
+        parser.add_argument("--adapter", metavar="FOLDER", help="a LoRA adapter of the model")
         parser.add_argument("--system", default="", help="what the model is told first")
         parser.add_argument("--temperature", type=float, default=0.0)
         parser.add_argument("--top-p", type=float, default=1.0)
@@ -90,10 +91,14 @@ def _request(options: dict[str, Any]) -> Request:
         banned=tuple(options["ban"]),
         json_schema=Path(schema).read_text() if schema else None,
     )
+    model, adapter = host.load_named(options["model"]).key, options["adapter"]
+    if adapter:
+        host.load_adapter(Path(adapter), model=model, key=adapter)
     said = [(Role.SYSTEM, options["system"]), (Role.USER, prompt)]
     return Request(
         id="generate",
-        model=host.load_named(options["model"]).key,
+        model=model,
+        adapter=adapter,
         messages=tuple(Message(role, (Text(text),)) for role, text in said if text),
         sampling=sampling,
     )

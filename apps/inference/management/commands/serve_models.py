@@ -2,6 +2,7 @@
 
 import ipaddress
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -29,6 +30,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what is served, and where."""
         parser.add_argument("models", nargs="*", default=[WRITER], help="aliases, or NAME=FOLDER")
+        parser.add_argument(
+            "--adapter",
+            action="append",
+            default=[],
+            metavar="[MODEL:]NAME=FOLDER",
+            help="a LoRA adapter, served as a model of its own; of the first model where none is named",
+        )
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8100)
 
@@ -40,7 +48,7 @@ class Command(BaseCommand):
                 "listens on 127.0.0.1 alone"
             )
         try:
-            service = ModelService(host, _load(options["models"]), token=settings.MODELS_TOKEN)
+            service = _service(options)
             self.stdout.write(f"Serving at http://{options['host']}:{options['port']}/v1")
             uvicorn.Server(
                 uvicorn.Config(
@@ -55,16 +63,39 @@ class Command(BaseCommand):
             host.close()
 
 
-def _load(names: list[str]) -> dict[str, str]:
-    """Return the engine's keys by the names that clients use."""
-    keys = {}
-    for name in names:
-        shown, _is, place = name.partition("=")
-        try:
+def _service(options: dict[str, Any]) -> ModelService:
+    """Return the service with all that it serves loaded."""
+    try:
+        keys = {}
+        for name in options["models"]:
+            shown, _is, place = name.partition("=")
             keys[shown] = host.load_named(place or shown).key
-        except (DomainError, EngineError, ArtifactError, OSError) as refusal:
-            raise CommandError(str(refusal)) from refusal
-    return keys
+        adapters = _load_adapters(options["adapter"], keys)
+        return ModelService(host, keys, adapters=adapters, token=settings.MODELS_TOKEN)
+    except (DomainError, EngineError, ArtifactError, OSError) as refusal:
+        raise CommandError(str(refusal)) from refusal
+
+
+def _load_adapters(wanted: list[str], keys: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the model and the engine's key of each adapter, by its name."""
+    loaded: dict[str, tuple[str, str]] = {}
+    for one in wanted:
+        names, _is, folder = one.partition("=")
+        model, _of, shown = names.rpartition(":")
+        model = model or next(iter(keys))
+        if not folder or not shown or model not in keys or shown in loaded:
+            raise CommandError(
+                f"wanted [MODEL:]NAME=FOLDER with a model of {', '.join(keys)} and another name for each "
+                f"adapter, got {one}"
+            )
+        host.load_adapter(Path(folder), model=keys[model], key=shown)
+        loaded[shown] = (model, shown)
+    most = settings.ENGINE_ADAPTERS_KEPT
+    if any(sum(model == name for model, _key in loaded.values()) > most for name in keys):
+        raise CommandError(
+            f"wanted at most {most} adapters for a model, got more: raise ENGINE_ADAPTERS_KEPT"
+        )
+    return loaded
 
 
 def _is_loopback(name: str) -> bool:

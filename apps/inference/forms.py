@@ -1,0 +1,31 @@
+"""What the page "Models" is told: what to add, and what to write as a trial."""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+EXAMPLE = _("Write two sentences that announce our new water bottle to people who hike.")
+
+
+class SourceForm(forms.Form):
+    """Where a model is: at the hub, or in a folder."""
+
+    source = forms.CharField(
+        label=_("Model"),
+        max_length=400,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+        error_messages={"required": _("Type a name at the hub, or a folder.")},
+    )
+
+
+class TrialForm(forms.Form):
+    """What a model is to write."""
+
+    prompt = forms.CharField(
+        label=_("What should it write?"),
+        max_length=2000,
+        initial=EXAMPLE,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"required": _("Type what the model should write.")},
+    )
