@@ -11,14 +11,20 @@ namespace {
 
 constexpr int kChunkTokens = 64;
 constexpr int kChunkBlocks = kChunkTokens / kBlockTokens;
-constexpr int kWide = kLanes == 16 ? 4 : 2;  // vectors side by side that the registers hold for 4 rows
+
+// Sums side by side for each of `rows` rows: enough that no addition waits for the one before it, and no more
+// than the registers hold.
+constexpr int wide(int rows) {
+  if (kLanes == 16) return rows == 1 ? 8 : 4;
+  return rows == 1 ? 8 : rows == 4 ? 2 : 4;
+}
 
 // Views into the scratch memory of a thread.
 struct Rows {
   float* queries;       // (rows, head_dim), scaled
   float* outputs;       // (rows, head_dim), not yet divided by `total`
   float* scores;        // (rows, kChunkTokens)
-  float* keys;          // (kChunkTokens / kLanes, head_dim, kLanes)
+  float* keys;          // (kChunkTokens, head_dim), where the memory holds bytes
   float* key_scales;    // (kChunkTokens), where the memory has scales
   float* value_scales;  // (kChunkTokens)
   float* greatest;      // (rows): the greatest score so far
@@ -111,16 +117,18 @@ Chunk<Number> chunk_at(const Attention& a, const AttentionTile& tile, int begin,
   return chunk;
 }
 
+// The keys of a chunk as float32, block by block: those of the memory, or what its bytes say.
 template <typename Number>
-void transpose_keys(const Attention& a, const Chunk<Number>& chunk, float* keys) {
-  constexpr int per_block = kBlockTokens / kLanes;
-  for (int i = 0; i < kChunkBlocks * per_block; i++) {
-    if (chunk.keys[i / per_block] == nullptr) continue;
-    const Number* from = chunk.keys[i / per_block] + (int64_t)(i % per_block) * kLanes * a.head_dim;
-    float* to = keys + (int64_t)i * kLanes * a.head_dim;
-    for (int j = 0; j < a.head_dim; j += kLanes) {
-      transpose_square(from + j, a.head_dim, to + (int64_t)j * kLanes);
+void fetch_keys(const Attention& a, const Chunk<Number>& chunk, float* space, const float** keys) {
+  for (int i = 0; i < kChunkBlocks; i++) {
+    if constexpr (!Chunk<Number>::kHasScales) {
+      keys[i] = chunk.keys[i];
+      continue;
     }
+    const int numbers = kBlockTokens * a.head_dim;
+    float* to = space + (int64_t)i * numbers;
+    keys[i] = chunk.keys[i] == nullptr ? nullptr : to;
+    for (int j = 0; keys[i] != nullptr && j < numbers; j += kLanes) store(to + j, load(chunk.keys[i] + j));
   }
 }
 
@@ -134,20 +142,37 @@ void fetch_scales(const Attention& a, const Chunk<int8_t>& chunk, const Rows& r)
   }
 }
 
-// scores[R][kChunkTokens] = queries[R] . keys
+// sums[R][N] = queries[R] . keys of N tokens, lane by lane.
+template <int R, int N>
+inline __attribute__((always_inline)) void score_some(const float* queries, const float* keys, int head_dim,
+                                                      Floats* sums, int stride) {
+  Floats own[R][N] = {};
+  for (int i = 0; i < head_dim; i += kLanes) {
+    Floats query[R];
+    for (int r = 0; r < R; r++) query[r] = load(queries + r * head_dim + i);
+    for (int n = 0; n < N; n++) {
+      const Floats key = load(keys + n * head_dim + i);
+      for (int r = 0; r < R; r++) own[r][n] += key * query[r];
+    }
+  }
+  for (int r = 0; r < R; r++) {
+    for (int n = 0; n < N; n++) sums[r * stride + n] = own[r][n];
+  }
+}
+
+// scores[R][kChunkTokens] = queries[R] . keys, for the first `tokens`
 template <int R>
-void score(const float* queries, const float* keys, int head_dim, int tokens, float* scores) {
-  for (int at = 0; at < tokens; at += kWide * kLanes) {
-    Floats sums[R][kWide] = {};
-    for (int i = 0; i < head_dim; i++) {
-      for (int v = 0; v < kWide; v++) {
-        const Floats key = load(keys + (int64_t)(at + v * kLanes) * head_dim + i * kLanes);
-        for (int r = 0; r < R; r++) sums[r][v] += key * queries[r * head_dim + i];
-      }
+void score(const float* queries, const float* const* keys, int head_dim, int tokens, float* scores) {
+  constexpr int some = wide(R) < kLanes ? wide(R) : kLanes;
+  for (int at = 0; at < tokens; at += kLanes) {
+    const float* block = keys[at / kBlockTokens];
+    if (block == nullptr) continue;
+    block += at % kBlockTokens * head_dim;
+    Floats sums[R][kLanes];
+    for (int n = 0; n < kLanes; n += some) {
+      score_some<R, some>(queries, block + n * head_dim, head_dim, sums[0] + n, kLanes);
     }
-    for (int r = 0; r < R; r++) {
-      for (int v = 0; v < kWide; v++) store(scores + r * kChunkTokens + at + v * kLanes, sums[r][v]);
-    }
+    for (int r = 0; r < R; r++) store(scores + r * kChunkTokens + at, sums_of_lanes(sums[r]));
   }
 }
 
@@ -221,15 +246,17 @@ void gather(const Chunk<Number>& chunk, const float* scores, int head_dim, int a
 }
 
 template <int R, typename Number>
-void attend_rows(const Attention& a, const AttentionTile& tile, const Chunk<Number>& chunk, int row, const Rows& r) {
+void attend_rows(const Attention& a, const AttentionTile& tile, const Chunk<Number>& chunk, const float* const* keys,
+                 int row, const Rows& r) {
+  constexpr int vectors = wide(R);
   const float* queries = r.queries + (int64_t)row * a.head_dim;
   float* outputs = r.outputs + (int64_t)row * a.head_dim;
   float* scores = r.scores + (int64_t)row * kChunkTokens;
-  score<R>(queries, r.keys, a.head_dim, chunk.end - chunk.begin, scores);
+  score<R>(queries, keys, a.head_dim, chunk.end - chunk.begin, scores);
   for (int i = 0; i < R; i++) soften(a, chunk, sight_of(a, tile, row + i), row + i, r);
   int at = 0;
-  for (; at + kWide * kLanes <= a.head_dim; at += kWide * kLanes) {
-    gather<R, kWide>(chunk, scores, a.head_dim, at, outputs);
+  for (; at + vectors * kLanes <= a.head_dim; at += vectors * kLanes) {
+    gather<R, vectors>(chunk, scores, a.head_dim, at, outputs);
   }
   for (; at < a.head_dim; at += kLanes) gather<R, 1>(chunk, scores, a.head_dim, at, outputs);
 }
@@ -252,17 +279,18 @@ void attend_tile(const Attention& a, const AttentionTile& tile, float* scratch) 
   const Sight seen = {sight_of(a, tile, 0).begin, sight_of(a, tile, rows - 1).end};
   for (int begin = seen.begin - seen.begin % kChunkTokens; begin < seen.end; begin += kChunkTokens) {
     const Chunk<Number> chunk = chunk_at<Number>(a, tile, begin, seen);
-    transpose_keys(a, chunk, r.keys);
+    const float* keys[kChunkBlocks];
+    fetch_keys(a, chunk, r.keys, keys);
     if constexpr (Chunk<Number>::kHasScales) fetch_scales(a, chunk, r);
     // Rows are ordered by position: those that see nothing of the chunk stand at the ends.
     int from = 0, to = rows;
     while (from < to && sight_of(a, tile, from).end <= chunk.begin) from++;
     while (from < to && sight_of(a, tile, to - 1).begin >= chunk.end) to--;
     int row = from;
-    for (; row + 4 <= to; row += 4) attend_rows<4>(a, tile, chunk, row, r);
-    if (to - row == 3) attend_rows<3>(a, tile, chunk, row, r);
-    if (to - row == 2) attend_rows<2>(a, tile, chunk, row, r);
-    if (to - row == 1) attend_rows<1>(a, tile, chunk, row, r);
+    for (; row + 4 <= to; row += 4) attend_rows<4>(a, tile, chunk, keys, row, r);
+    if (to - row == 3) attend_rows<3>(a, tile, chunk, keys, row, r);
+    if (to - row == 2) attend_rows<2>(a, tile, chunk, keys, row, r);
+    if (to - row == 1) attend_rows<1>(a, tile, chunk, keys, row, r);
   }
   finish_rows(a, tile, rows, r);
 }

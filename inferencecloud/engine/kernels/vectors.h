@@ -10,18 +10,12 @@
 #if defined(__AVX512F__) && !defined(NARROW)
 constexpr int kLanes = 16;
 #define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
-#define INTERLEAVE_LOW {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}
-#define INTERLEAVE_HIGH {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31}
 #elif defined(__AVX2__)
 constexpr int kLanes = 8;
 #define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7}
-#define INTERLEAVE_LOW {0, 8, 1, 9, 2, 10, 3, 11}
-#define INTERLEAVE_HIGH {4, 12, 5, 13, 6, 14, 7, 15}
 #else
 constexpr int kLanes = 4;
 #define LANE_NUMBERS {0, 1, 2, 3}
-#define INTERLEAVE_LOW {0, 4, 1, 5}
-#define INTERLEAVE_HIGH {2, 6, 3, 7}
 #endif
 
 namespace {  // each instruction path has its own
@@ -91,20 +85,20 @@ inline Floats exponential(Floats x) {
   return too_small ? Floats{} : result;
 }
 
-// to[column][row] = from[row][column] for a square of kLanes: log2(kLanes) perfect shuffles.
-template <typename Number>
-inline void transpose_square(const Number* from, int64_t row_numbers, float* to) {
-  constexpr Ints interleave_low = INTERLEAVE_LOW, interleave_high = INTERLEAVE_HIGH;
-  Floats rows[kLanes], shuffled[kLanes];
-  for (int i = 0; i < kLanes; i++) rows[i] = load(from + i * row_numbers);
-  for (int width = 1; width < kLanes; width *= 2) {
-    for (int i = 0; i < kLanes / 2; i++) {
-      shuffled[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], interleave_low);
-      shuffled[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], interleave_high);
+// Lane i of the result is the sum of the lanes of values[i]; the order of the additions is fixed.
+template <int step = kLanes / 2>
+inline Floats sums_of_lanes(Floats* values) {
+  if constexpr (step == 0) {
+    return values[0];
+  } else {
+    const Ints is_upper = (kLaneNumbers & step) != 0;
+#pragma GCC unroll 8
+    for (int i = 0; i < step; i++) {
+      const Floats own = is_upper ? values[i + step] : values[i], other = is_upper ? values[i] : values[i + step];
+      values[i] = own + __builtin_shuffle(other, kLaneNumbers ^ step);
     }
-    for (int i = 0; i < kLanes; i++) rows[i] = shuffled[i];
+    return sums_of_lanes<step / 2>(values);
   }
-  for (int i = 0; i < kLanes; i++) store(to + i * kLanes, rows[i]);
 }
 
 }  // namespace
