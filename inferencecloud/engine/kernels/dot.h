@@ -31,9 +31,10 @@ inline Ints quad_at(const int8_t* from) {
   return splat_int(value);
 }
 
-// Whether dot8 takes weights with their offset of 128, or takes it off itself.
+// kTakesOffset: whether dot8 takes weights with their offset of 128, or takes it off itself.
+// kCarries: whether sums of dot4 are of 16 bits, in pairs, until carried() joins them; kMostQuads: for so many quads.
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
-constexpr bool kTakesOffset = true;
+constexpr bool kTakesOffset = true, kCarries = false;
 
 // The intrinsic makes gcc 12 move accumulators to and from memory; "+v" keeps them where they are.
 inline void dot4(Ints& sum, Ints weights, Ints quad) {
@@ -47,13 +48,14 @@ inline void dot4(Ints& sum, Ints weights, Ints quad) {
 inline void dot8(Ints& sum, Ints weights, Ints quad) { dot4(sum, weights, quad); }
 
 #elif defined(__AVX2__)
-constexpr bool kTakesOffset = false;
+constexpr bool kTakesOffset = false, kCarries = true;
 
-// maddubs saturates at 16 bits: 2 x 15 x 127 is far below.
 inline void dot4(Ints& sum, Ints weights, Ints quad) {
   const __m256i pairs = _mm256_maddubs_epi16((__m256i)weights, (__m256i)quad);
-  sum += (Ints)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  sum = (Ints)_mm256_add_epi16((__m256i)sum, pairs);
 }
+
+inline Ints carried(Ints sum) { return (Ints)_mm256_madd_epi16((__m256i)sum, _mm256_set1_epi16(1)); }
 
 // 2 x 127 x 127 is just below: |w| and the sign of w given to the activation.
 inline void dot8(Ints& sum, Ints weights, Ints quad) {
@@ -63,7 +65,7 @@ inline void dot8(Ints& sum, Ints weights, Ints quad) {
 }
 
 #else
-constexpr bool kTakesOffset = true;
+constexpr bool kTakesOffset = true, kCarries = false;
 
 inline void dot4(Ints& sum, Ints weights, Ints quad) {
   uint8_t w[sizeof weights];
@@ -76,6 +78,13 @@ inline void dot4(Ints& sum, Ints weights, Ints quad) {
 }
 
 inline void dot8(Ints& sum, Ints weights, Ints quad) { dot4(sum, weights, quad); }
+#endif
+
+#if defined(__AVX2__) && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__)
+constexpr int kMostQuads = 8;  // 8 x 2 x 15 x 127 is below 2^15
+#else
+constexpr int kMostQuads = 1 << 30;
+inline Ints carried(Ints sum) { return sum; }
 #endif
 
 // Bits of two float16 beside each other, to float32: kPanelRows of them at `from`.

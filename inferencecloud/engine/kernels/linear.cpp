@@ -19,6 +19,7 @@ constexpr int kTileTokens = 6;
 #else
 constexpr int kTileTokens = 3;
 #endif
+constexpr int kTileTokens4 = kCarries ? 2 : kTileTokens;
 
 // Write numbers as bytes and return their scale. Values that are no numbers make a scale that is none.
 float quantize_row(const float* x, int width, int8_t* values) {
@@ -172,6 +173,34 @@ inline __attribute__((always_inline)) void dot_unpacked(const uint8_t* weights, 
   }
 }
 
+// The same for a group of weights in either form.
+template <int T, bool is_unpacked>
+inline __attribute__((always_inline)) void dot_group(const uint8_t* weights, int quads, const int8_t* const* values,
+                                                     Sums* sums) {
+  constexpr int quad_bytes = is_unpacked ? kPanelQuadBytes : kPanelQuadBytes / 2;
+  for (int begin = 0; begin < quads; begin += kMostQuads) {
+    const int count = quads - begin < kMostQuads ? quads - begin : kMostQuads;
+    Sums own[T] = {};
+    const int8_t* at[T];
+#pragma GCC unroll 12
+    for (int t = 0; t < T; t++) {
+      at[t] = values[t] + begin * kQuad;
+      if (!kCarries) own[t] = sums[t];
+    }
+    if constexpr (is_unpacked) {
+      dot_unpacked<T>(weights + begin * quad_bytes, count, at, own);
+    } else {
+      dot_nibbles<T>(weights + begin * quad_bytes, count, at, own);
+    }
+#pragma GCC unroll 12
+    for (int t = 0; t < T; t++) {
+      for (int v = 0; v < kPanelVectors; v++) {
+        sums[t].of[v] = kCarries ? sums[t].of[v] + carried(own[t].of[v]) : own[t].of[v];
+      }
+    }
+  }
+}
+
 // Where `unpacked` is null the nibbles are used as they are.
 template <int T>
 void multiply4(const Linear& layer, const Tokens& tokens, int first, int panel, const uint8_t* unpacked, float* out) {
@@ -187,9 +216,9 @@ void multiply4(const Linear& layer, const Tokens& tokens, int first, int panel, 
       for (int v = 0; v < kPanelVectors; v++) sums[t].of[v] = start;
     }
     if (unpacked == nullptr) {
-      dot_nibbles<T>(at + kScaleBytes, quads, values, sums);
+      dot_group<T, false>(at + kScaleBytes, quads, values, sums);
     } else {
-      dot_unpacked<T>(unpacked + (int64_t)g * quads * kPanelQuadBytes, quads, values, sums);
+      dot_group<T, true>(unpacked + (int64_t)g * quads * kPanelQuadBytes, quads, values, sums);
     }
     for (int v = 0; v < kPanelVectors; v++) {
       const Floats scale = load_half(at, v);
@@ -309,7 +338,8 @@ void multiply(const Linear& layer, const Tokens& tokens, int panel, uint8_t* scr
 #if defined(__AMX_INT8__)
   if (multiply_by_tiles(layer, tokens, panel, scratch, out)) return;
 #endif
-  const int tiles = (tokens.count + kTileTokens - 1) / kTileTokens;
+  const int most = layer.bits == 8 || tokens.count <= kTileTokens ? kTileTokens : kTileTokens4;
+  const int tiles = (tokens.count + most - 1) / most;
   const bool is_unpacked = layer.bits == 4 && tiles > 1;
   if (is_unpacked) unpack<false>(layer, panel, scratch);
   for (int i = 0; i < tiles; i++) {
