@@ -42,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-_READ_EVERY_TOKENS = 4  # a reader takes up what its source wrote in pieces of so many
-
 
 class DeadlineExceeded(EngineError):
     """A request was not done in the time that it was given."""
@@ -331,7 +329,7 @@ class BatchingEngine:
         elif sequence.answer_tokens >= sequence.answer_limit:
             self._say(sequence, sequence.stream.finish())
             self._end(sequence, sequence.stream.reason or FinishReason.LENGTH)
-        elif sequence.answer_tokens % _READ_EVERY_TOKENS == 0:
+        else:
             self._tell_readers(sequence)
 
     def _say(self, sequence: Sequence, text: str, choice: Choice | None = None) -> None:

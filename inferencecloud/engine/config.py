@@ -56,7 +56,9 @@ class BatchingConfig(EngineConfig):
     """Threads and device as for every engine; memory and the size of a step besides."""
 
     kv_bytes: int = 1024 * _MIB  # keys and values of one model: never more
-    kv_bits: int | None = None  # 8, or those in which the model computes: None, or the number
+    kv_bits: int | None = (
+        None  # 8, or those in which it computes; None: 8 where its weights are packed
+    )
     limits: Limits = field(default_factory=Limits)
     dtype: torch.dtype | None = None  # None: fp32 on a CPU, the weights' own elsewhere
     models_kept: int = 4  # loaded at once; beyond, the one unused for longest goes
@@ -126,4 +128,7 @@ def _kv_dtype(decoder: Decoder, bits: int | None) -> torch.dtype:
     own = decoder.dtype.itemsize * 8
     if bits is not None and bits not in {8, own}:
         raise KvBitsUnsupported(bits, f"here {own}")
+    if bits is None:
+        is_packed = any(layer.whole is not None for layer in decoder.layers)
+        return BYTES if is_packed else decoder.dtype
     return BYTES if bits == 8 else decoder.dtype

@@ -9,7 +9,7 @@ env = environ.Env()
 INFERENCE_ENGINE: str = env.str("INFERENCE_ENGINE", default="apps.inference.host.local_engine")
 ENGINE_THREADS: int = env.int("ENGINE_THREADS", default=0)  # 0: the cores that are free, but one
 ENGINE_KV_MEMORY_MB: int = env.int("ENGINE_KV_MEMORY_MB", default=1024)  # of each loaded model
-ENGINE_KV_BITS: int = env.int("ENGINE_KV_BITS", default=0)  # 8, or 0: as the model computes
+ENGINE_KV_BITS: int = env.int("ENGINE_KV_BITS", default=0)  # 8, 32, or 0: 8 for quantized models
 ENGINE_MODELS_KEPT: int = env.int("ENGINE_MODELS_KEPT", default=4)
 ENGINE_ADAPTERS_KEPT: int = env.int("ENGINE_ADAPTERS_KEPT", default=16)  # of each loaded model
 # Whether models may be served from private addresses: inside the house other things listen, too.

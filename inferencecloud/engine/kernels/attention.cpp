@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kChunkTokens = 64;
 constexpr int kChunkBlocks = kChunkTokens / kBlockTokens;
+constexpr int kCacheLine = 64;  // bytes
 
 // Sums side by side for each of `rows` rows: enough that no addition waits for the one before it, and no more
 // than the registers hold.
@@ -115,6 +116,19 @@ Chunk<Number> chunk_at(const Attention& a, const AttentionTile& tile, int begin,
     chunk.values[i] = is_needed ? (const Number*)(a.v_cache + offset) : nullptr;
   }
   return chunk;
+}
+
+// Ask for a chunk that is read next: its pages lie anywhere, so the machine does not foresee them.
+template <typename Number>
+void prefetch(const Attention& a, const Chunk<Number>& chunk) {
+  const int64_t page = page_bytes(a.head_dim, Chunk<Number>::kHasScales);
+  for (int i = 0; i < kChunkBlocks; i++) {
+    if (chunk.keys[i] == nullptr) continue;
+    for (int64_t at = 0; at < page; at += kCacheLine) {
+      __builtin_prefetch((const uint8_t*)chunk.keys[i] + at);
+      __builtin_prefetch((const uint8_t*)chunk.values[i] + at);
+    }
+  }
 }
 
 // The keys of a chunk as float32, block by block: those of the memory, or what its bytes say.
@@ -277,8 +291,11 @@ void attend_tile(const Attention& a, const AttentionTile& tile, float* scratch) 
   const Rows r = carve(a, scratch);
   start_rows(a, tile, rows, r);
   const Sight seen = {sight_of(a, tile, 0).begin, sight_of(a, tile, rows - 1).end};
-  for (int begin = seen.begin - seen.begin % kChunkTokens; begin < seen.end; begin += kChunkTokens) {
-    const Chunk<Number> chunk = chunk_at<Number>(a, tile, begin, seen);
+  Chunk<Number> next = chunk_at<Number>(a, tile, seen.begin - seen.begin % kChunkTokens, seen);
+  while (next.begin < seen.end) {
+    const Chunk<Number> chunk = next;
+    next = chunk_at<Number>(a, tile, chunk.begin + kChunkTokens, seen);
+    prefetch(a, next);
     const float* keys[kChunkBlocks];
     fetch_keys(a, chunk, r.keys, keys);
     if constexpr (Chunk<Number>::kHasScales) fetch_scales(a, chunk, r);
