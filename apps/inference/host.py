@@ -74,6 +74,7 @@ def local_engine() -> Engine:
             kv_bytes=settings.ENGINE_KV_MEMORY_MB * 1024 * 1024,
             kv_bits=settings.ENGINE_KV_BITS or None,
             models_kept=settings.ENGINE_MODELS_KEPT,
+            drafts={name: Path(folder) for name, folder in settings.ENGINE_DRAFTS.items()},
             adapters_kept=settings.ENGINE_ADAPTERS_KEPT,
         )
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from inferencecloud.artifacts.manifest import Manifest
+from inferencecloud.artifacts.manifest import Manifest, verify_artifact
 from inferencecloud.engine.adapters import Shelf
 from inferencecloud.engine.blocks import BLOCK_TOKENS, BlockPool
 from inferencecloud.engine.decoder import Decoder
@@ -17,7 +18,7 @@ from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.kernels import BYTES, page_shape
 from inferencecloud.engine.kernels.artifact import is_packed, read_packed_model
 from inferencecloud.engine.lane import Lane
-from inferencecloud.engine.loading import open_model, open_spelling
+from inferencecloud.engine.loading import Spelling, open_model, open_spelling
 from inferencecloud.engine.local import EngineConfig, InvalidConfig
 from inferencecloud.engine.protocol import ModelInfo
 from inferencecloud.engine.reading import (
@@ -27,6 +28,7 @@ from inferencecloud.engine.reading import (
 )
 from inferencecloud.engine.runner import CacheRunner, PagedRunner, Runner
 from inferencecloud.engine.scheduler import Limits, Scheduler
+from inferencecloud.engine.speculation import DraftMismatch, DraftModel
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,8 @@ class BatchingConfig(EngineConfig):
         16  # loaded at once for each model; beyond, the one unused for longest goes
     )
     stuck_after_s: float = 60.0  # a step that takes longer is reported
+    # Folders of models that guess for others, by the name of the one that checks; of the same tokenizer.
+    drafts: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         EngineConfig.__post_init__(self)
@@ -88,12 +92,38 @@ def open_lane(folder: Path, *, key: str, manifest: Manifest, config: BatchingCon
     )
     runner, blocks = _runner(folder, info, config)
     pool = BlockPool(blocks, keeps_content=runner.shares_blocks)
+    spelling = open_spelling(folder)
+    draft = config.drafts.get(manifest.name)
     return Lane(
         info=info,
-        spelling=open_spelling(folder),
+        spelling=spelling,
         runner=runner,
         scheduler=Scheduler(pool, config.limits),
         adapters=Shelf(config.adapters_kept),
+        draft_model=None
+        if draft is None
+        else _draft_model(draft, checks=info, spelling=spelling, config=config),
+    )
+
+
+def _draft_model(
+    folder: Path, *, checks: ModelInfo, spelling: Spelling, config: BatchingConfig
+) -> DraftModel:
+    """Return the model in the folder as one that guesses; it has a quarter of the memory at most."""
+    manifest = verify_artifact(folder).manifest
+    own = open_spelling(folder)
+    if own.vocabulary.tokenizer.get_vocab() != spelling.vocabulary.tokenizer.get_vocab():
+        raise DraftMismatch(manifest.name, checks.name, "its tokenizer is another")
+    info = replace(checks, name=manifest.name, context_tokens=manifest.context_tokens)
+    small = replace(config, kv_bytes=max(1, config.kv_bytes // 4))
+    runner, blocks = _runner(folder, info, small)
+    if not isinstance(runner, PagedRunner):
+        raise DraftMismatch(manifest.name, checks.name, "it runs through plain transformers")
+    return DraftModel(
+        runner,
+        BlockPool(blocks, keeps_content=False),
+        context_tokens=manifest.context_tokens,
+        vocabulary_size=spelling.vocabulary.size,
     )
 
 

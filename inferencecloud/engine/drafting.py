@@ -8,8 +8,13 @@ arXiv:2211.17192). As chance here is a function of seed and position, the text i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from inferencecloud.engine.sequence import Sequence
 
 _RUN = 3  # so many tokens must have stood together before
 _HOPE = 0.5  # the share of a first draft that is expected to hold
@@ -44,6 +49,28 @@ class Lookup:
         self.hope = min(_HOPE, self.hope + _RECOVERY)
 
 
+class Drafter(Protocol):
+    """Guesses where the text itself tells nothing; a smaller model does (`speculation`)."""
+
+    def hope(self, sequence: Sequence) -> float:
+        """Return the chance with which the next guess for the sequence is expected to hold."""
+
+    def guess_s(self, sequences: int) -> float:
+        """Return what a guessed token costs where so many sequences are guessed for together."""
+
+    def guess(self, wanted: Mapping[Sequence, int]) -> dict[Sequence, tuple[int, ...]]:
+        """Return the next tokens as it sees them, so many of each sequence at most; some get none."""
+
+    def learn(self, sequence: Sequence, drafted: int, held: int) -> None:
+        """Expect more or less of the next guesses."""
+
+    def recover(self, sequence: Sequence) -> None:
+        """Forget a little how the last guesses went."""
+
+    def forget(self, sequence: Sequence) -> None:
+        """Let go of a sequence that has ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCost:
     """What a step costs on this machine, measured: a part for the step, and a part for every token."""
@@ -56,8 +83,22 @@ class StepCost:
 
         It saves one sequence's share of a step, and costs one token more in this one.
         """
-        share_s = (self.step_s + self.token_s * writers) / writers
-        return hope * share_s > self.token_s
+        return hope * self._share_s(writers) > self.token_s
+
+    def length(self, hope: float, writers: int, *, guess_s: float, most: int) -> int:
+        """Return how many tokens in a row are worth guessing where each takes `guess_s` to guess.
+
+        Each holds with such a chance, and only where those before it do.
+        """
+        share_s, chance = self._share_s(writers), hope
+        for place in range(most):
+            if chance * share_s <= self.token_s + guess_s:
+                return place
+            chance *= hope
+        return most
+
+    def _share_s(self, writers: int) -> float:
+        return (self.step_s + self.token_s * writers) / writers
 
 
 def measured(one_s: float, many_s: float, *, tokens: int) -> StepCost:

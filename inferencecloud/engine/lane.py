@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from inferencecloud.engine.adapters import Adapter, AdapterMismatch, Shelf, read_adapter
-from inferencecloud.engine.blocks import BLOCK_TOKENS, root_key
+from inferencecloud.engine.blocks import root_key
 from inferencecloud.engine.choosing import Fail, choose
-from inferencecloud.engine.drafting import StepCost, measured
+from inferencecloud.engine.drafting import StepCost
 from inferencecloud.engine.growing import GrowingPrompt
 from inferencecloud.engine.loading import Spelling
+from inferencecloud.engine.pacing import Threads, measured
 from inferencecloud.engine.protocol import AdapterInfo, ModelInfo
 from inferencecloud.engine.requests import Message, Request, Role, Text
 from inferencecloud.engine.runner import Runner
@@ -25,6 +26,7 @@ from inferencecloud.engine.sampling import Choice, Sampler
 from inferencecloud.engine.scheduler import Scheduler, Span
 from inferencecloud.engine.sequence import Sequence, Times
 from inferencecloud.engine.serial import AdapterNotLoaded, GenerationFailed
+from inferencecloud.engine.speculation import DraftModel, step_cost
 from inferencecloud.engine.stage import Stage
 from inferencecloud.engine.text import TextStream
 
@@ -34,7 +36,6 @@ Take = Callable[[Sequence, Choice], None]
 
 _WARM_UP_PROMPT_TOKENS = 128
 _WARM_UP_NEW_TOKENS = 24
-_WARM_UP_STEPS = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +58,8 @@ class Lane:
     runner: Runner
     scheduler: Scheduler
     adapters: Shelf
+    draft_model: DraftModel | None = None
+    threads: Threads | None = None  # measured at warm-up
     live: set[Sequence] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
     used_at: float = field(default_factory=time.monotonic)
@@ -118,6 +121,8 @@ class Lane:
         for span in spans:
             if span.sequence.times.started_at is None:
                 span.sequence.times.started_at = now
+        if self.threads is not None:
+            self.threads.use(sum(span.tokens for span in spans))
         for part, logits in self._run(spans, fail):
             rows = self._sound(part, logits, fail)
             self._count(part)
@@ -143,6 +148,10 @@ class Lane:
                 self._rehearse(sequence)
             ended = time.perf_counter()
             cost = self._step_cost(sequence) if self.runner.shares_blocks else None
+            if self.draft_model is not None:
+                self.draft_model.warm_up(sequence)
+            if self.runner.shares_blocks:
+                self.threads = measured(self.runner, sequence)
             self.scheduler.remove(sequence)
             self.runner.forget(sequence)
             self.scheduler.pool.clear_cache()
@@ -151,22 +160,14 @@ class Lane:
             prefill_tokens_per_s=len(prompt) / (filled - started),
             decode_tokens_per_s=_WARM_UP_NEW_TOKENS / (ended - filled),
         )
-        self.scheduler.cost = cost
+        self.scheduler.cost, self.scheduler.drafter = cost, self.draft_model
         self.tally = Tally()
         self.scheduler.counts = type(self.scheduler.counts)()
 
     def _step_cost(self, sequence: Sequence) -> StepCost:
         """Measure how much a step costs more when drafted tokens are checked in it."""
         sequence.token_ids.append(1)
-        draft = (1,) * (BLOCK_TOKENS - sequence.computed % BLOCK_TOKENS - 1)
-        times: dict[int, float] = {}
-        for guess in ((), draft):
-            span = Span(sequence, 1 + len(guess), guess)
-            began = time.perf_counter()
-            for _ in range(_WARM_UP_STEPS):
-                self.runner.run([span])
-            times[len(guess)] = (time.perf_counter() - began) / _WARM_UP_STEPS
-        return measured(times[0], times[len(draft)], tokens=1 + len(draft))
+        return step_cost(self.runner, sequence)
 
     def _rehearsal(self, prompt: list[int]) -> Sequence:
         message = Message(Role.USER, (Text("warm-up"),))

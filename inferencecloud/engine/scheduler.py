@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from inferencecloud.engine.blocks import BLOCK_TOKENS, BlockPool, Key
-from inferencecloud.engine.drafting import StepCost
+from inferencecloud.engine.drafting import Drafter, StepCost
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.line import WaitingLine
 from inferencecloud.engine.sequence import Sequence
@@ -90,6 +90,8 @@ class Scheduler:
         self._early: list[Sequence] = []  # their prompts still grow, by rank
         self.running: list[Sequence] = []  # they have blocks, by rank
         self.cost: StepCost | None = None  # measured at warm-up; without it nothing is drafted
+        self.drafter: Drafter | None = None  # guesses where nothing stood in the text before
+        self._guessed: set[Sequence] = set()  # for whom it did in this step
         self._computing: dict[Key, Sequence] = {}  # who is about to compute a block of a prompt
 
     @property
@@ -116,14 +118,18 @@ class Scheduler:
             self._early.remove(sequence)
         if sequence in self.running:
             self._release(sequence)
+        if self.drafter is not None:
+            self.drafter.forget(sequence)
 
     def plan(self) -> list[Span]:
         """Return the tokens of the next step, all with blocks; an empty list: nothing can be done."""
         spans: dict[Sequence, Span] = {}
-        for sequence in list(self.running):
+        for sequence in self.running:
             self._trim(sequence)
+        drafts = self._drafts()
+        for sequence in list(self.running):
             if sequence.is_decoding:
-                draft = self._draft(sequence)
+                draft = drafts.get(sequence, ())
                 if self._fit(sequence, 1 + len(draft), spans):
                     spans[sequence] = Span(sequence, 1 + len(draft), draft)
         room = self.limits.mixed_tokens if spans else self.limits.prefill_tokens
@@ -145,7 +151,10 @@ class Scheduler:
         """Take note that so many tokens of the draft are in the answer, and the one after them."""
         self.counts.drafted_tokens += len(span.draft)
         self.counts.held_tokens += held
-        span.sequence.lookup.learn(len(span.draft), held)
+        if self.drafter is not None and span.sequence in self._guessed:
+            self.drafter.learn(span.sequence, len(span.draft), held)
+        else:
+            span.sequence.lookup.learn(len(span.draft), held)
         if held and span.sequence in self.running:
             self._reach(span.sequence, len(span.sequence.token_ids) - 1)
 
@@ -159,19 +168,51 @@ class Scheduler:
                 del self._computing[keys[place]]
         self.line.serve(sequence.request.owner, tokens)
 
-    def _draft(self, sequence: Sequence) -> tuple[int, ...]:
-        """Return a guess at the next tokens where it pays to have it checked, and displaces nobody."""
+    def _drafts(self) -> dict[Sequence, tuple[int, ...]]:
+        """Return guesses at the next tokens where it pays to have them checked, and displaces nobody."""
+        self._guessed = set()
+        if self.cost is None:
+            return {}
+        writing = [each for each in self.running if each.is_decoding]
+        rooms = {each: room for each in writing if (room := self._room_for_draft(each)) > 0}
+        drafts = {each: self._looked_up(each, rooms[each], len(writing)) for each in rooms}
+        if self.drafter is not None:
+            rest = {each: room for each, room in rooms.items() if not drafts[each]}
+            found = self.drafter.guess(self._worth_guessing(self.drafter, rest, len(writing)))
+            self._guessed = set(found)
+            drafts |= found
+        return drafts
+
+    def _room_for_draft(self, sequence: Sequence) -> int:
+        """Return how many tokens may be guessed at most."""
         most = min(self.limits.draft_tokens, sequence.answer_limit - sequence.answer_tokens - 1)
-        if self.cost is None or most < 1:
-            return ()
-        writers = sum(each.is_decoding for each in self.running)
-        if not self.cost.pays(sequence.lookup.hope, writers):
-            sequence.lookup.recover()
-            return ()
         room = len(sequence.blocks) * BLOCK_TOKENS - sequence.computed - 1
         if self.pool.free > 2 * len(self.running):
             room += BLOCK_TOKENS
-        return sequence.lookup.draft(sequence.token_ids, min(most, room))
+        return min(most, room)
+
+    def _looked_up(self, sequence: Sequence, most: int, writers: int) -> tuple[int, ...]:
+        """Return what followed the last tokens where they stood before."""
+        if self.cost is None or not self.cost.pays(sequence.lookup.hope, writers):
+            sequence.lookup.recover()
+            return ()
+        return sequence.lookup.draft(sequence.token_ids, most)
+
+    def _worth_guessing(
+        self, drafter: Drafter, rooms: dict[Sequence, int], writers: int
+    ) -> dict[Sequence, int]:
+        """Return how many tokens of each the drafter is to guess."""
+        wanted: dict[Sequence, int] = {}
+        for sequence, most in rooms.items():
+            tokens = 0
+            if self.cost is not None:
+                hope, guess_s = drafter.hope(sequence), drafter.guess_s(len(rooms))
+                tokens = self.cost.length(hope, writers, guess_s=guess_s, most=most)
+            if tokens:
+                wanted[sequence] = tokens
+            else:
+                drafter.recover(sequence)
+        return wanted
 
     def _read(self, sequence: Sequence, room: int, spans: dict[Sequence, Span]) -> int:
         """Let a sequence compute as much of its prompt as there is room; return how much that is."""

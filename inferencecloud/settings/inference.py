@@ -10,6 +10,8 @@ INFERENCE_ENGINE: str = env.str("INFERENCE_ENGINE", default="apps.inference.host
 ENGINE_THREADS: int = env.int("ENGINE_THREADS", default=0)  # 0: the cores that are free, but one
 ENGINE_KV_MEMORY_MB: int = env.int("ENGINE_KV_MEMORY_MB", default=1024)  # of each loaded model
 ENGINE_KV_BITS: int = env.int("ENGINE_KV_BITS", default=0)  # 8, 32, or 0: 8 for quantized models
+# Models that guess for others, which check: NAME=FOLDER, by the name of the one that checks.
+ENGINE_DRAFTS: dict[str, str] = env.dict("ENGINE_DRAFTS", default={})
 ENGINE_MODELS_KEPT: int = env.int("ENGINE_MODELS_KEPT", default=4)
 ENGINE_ADAPTERS_KEPT: int = env.int("ENGINE_ADAPTERS_KEPT", default=16)  # of each loaded model
 # Whether models may be served from private addresses: inside the house other things listen, too.

@@ -1,0 +1,93 @@
+"""A step has as many threads as it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from inferencecloud.engine import Message, Request, Role, Sampling, Text, pacing
+from inferencecloud.engine.batching import BatchingEngine
+from inferencecloud.engine.config import BatchingConfig
+from inferencecloud.engine.pacing import Threads, measured
+from tests.engine.asking import collect
+from tests.engine.conftest import KEY
+
+
+class Computed:
+    """A sequence that is computed."""
+
+    def __init__(self, tokens: int) -> None:
+        self.token_ids = [1] * tokens
+        self.computed = tokens
+
+
+@pytest.fixture(autouse=True)
+def _two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("token_s", "alone_below"),
+    [(0.00001, 17), (0.0004, 3), (0.006, 0), (0.02, 0)],
+    ids=["tiny", "small", "middling", "large"],
+)
+def test_what_sharing_saves_decides(
+    monkeypatch: pytest.MonkeyPatch, batching: BatchingEngine, token_s: float, alone_below: int
+) -> None:
+    """A machine whose threads share the time of every token, but not that of the step itself."""
+    monkeypatch.setattr(
+        pacing,
+        "_step_s",
+        lambda _runner, _sequence, tokens: 0.0002 + tokens * token_s / torch.get_num_threads(),
+    )
+    sequence = Computed(40)
+    threads = measured(batching._lanes[KEY].runner, sequence)  # type: ignore[arg-type]
+    assert threads == Threads(most=2, alone_below=alone_below)
+    assert sequence.computed == 40
+    assert torch.get_num_threads() == 2
+
+
+def test_with_one_thread_nothing_is_measured(
+    monkeypatch: pytest.MonkeyPatch, batching: BatchingEngine
+) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(pacing, "_step_s", lambda *_args: pytest.fail("measured"))
+    assert measured(batching._lanes[KEY].runner, Computed(40)) == Threads(most=1)  # type: ignore[arg-type]
+
+
+def test_a_step_has_its_threads() -> None:
+    threads = Threads(most=2, alone_below=5)
+    threads.use(4)
+    assert torch.get_num_threads() == 1
+    threads.use(5)
+    assert torch.get_num_threads() == 2
+
+
+def test_an_engine_writes_the_same_with_both(tiny_artifact: Path) -> None:
+    """Steps change between one thread and two, prompts and answers together."""
+    requests = [
+        Request(
+            id=str(number),
+            model=KEY,
+            messages=(Message(Role.USER, (Text("A warm light " * number),)),),
+            sampling=Sampling(max_new_tokens=20 * number),
+        )
+        for number in range(1, 4)
+    ]
+    texts = []
+    for alone_below in (0, 3, 1000):
+        engine = BatchingEngine(BatchingConfig(threads=2, device="cpu"))
+        try:
+            engine.load(tiny_artifact, key=KEY)
+            engine._lanes[KEY].threads = Threads(most=2, alone_below=alone_below)
+            found = collect(engine.submit(requests))
+            texts.append({name: entry.token_ids for name, entry in found.items()})
+        finally:
+            engine.close()
+    assert texts[0] == texts[1] == texts[2]
