@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 Take = Callable[[Sequence, Choice], None]
 
 _WARM_UP_PROMPT_TOKENS = 128
-_WARM_UP_NEW_TOKENS = 24
+_WARM_UP_NEW_TOKENS = 8
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,29 +138,27 @@ class Lane:
         """Take the first, slow steps, and measure the speed for one request alone."""
         room = max(2, self.info.context_tokens - _WARM_UP_NEW_TOKENS)
         prompt = [1] * min(_WARM_UP_PROMPT_TOKENS, room)
-        for _ in range(2):
-            sequence = self._rehearsal(prompt)
-            started = time.perf_counter()
+        self._end_rehearsal(self._rehearsal(prompt))
+        sequence = self._rehearsal(prompt)
+        started = time.perf_counter()
+        self._rehearse(sequence)
+        filled = time.perf_counter()
+        for _ in range(_WARM_UP_NEW_TOKENS):
+            sequence.token_ids.append(1)
             self._rehearse(sequence)
-            filled = time.perf_counter()
-            for _ in range(_WARM_UP_NEW_TOKENS):
-                sequence.token_ids.append(1)
-                self._rehearse(sequence)
-            ended = time.perf_counter()
-            cost = self._step_cost(sequence) if self.runner.shares_blocks else None
-            if self.draft_model is not None:
-                self.draft_model.warm_up(sequence)
-            if self.runner.shares_blocks:
-                self.threads = measured(self.runner, sequence)
-            self.scheduler.remove(sequence)
-            self.runner.forget(sequence)
-            self.scheduler.pool.clear_cache()
+        ended = time.perf_counter()
         self.info = replace(
             self.info,
             prefill_tokens_per_s=len(prompt) / (filled - started),
             decode_tokens_per_s=_WARM_UP_NEW_TOKENS / (ended - filled),
         )
-        self.scheduler.cost, self.scheduler.drafter = cost, self.draft_model
+        if self.runner.shares_blocks:
+            self.threads = measured(self.runner, sequence)
+            self.scheduler.cost = self._step_cost(sequence)
+        if self.draft_model is not None:
+            self.draft_model.warm_up(sequence)
+        self._end_rehearsal(sequence)
+        self.scheduler.drafter = self.draft_model
         self.tally = Tally()
         self.scheduler.counts = type(self.scheduler.counts)()
 
@@ -177,6 +175,13 @@ class Lane:
         sequence.is_open = False
         self.scheduler.add(sequence)
         return sequence
+
+    def _end_rehearsal(self, sequence: Sequence) -> None:
+        """Compute what is pending, and leave nothing behind."""
+        self._rehearse(sequence)
+        self.scheduler.remove(sequence)
+        self.runner.forget(sequence)
+        self.scheduler.pool.clear_cache()
 
     def _rehearse(self, sequence: Sequence) -> None:
         """Compute all that is pending."""
