@@ -140,6 +140,10 @@ class PackedLinear:
     def rows(self, ids: Tensor) -> Tensor:
         """Return rows of the weight (N, I) float32: a head serves as the embedding, too."""
         panels, places = ids // PANEL_ROWS, ids % PANEL_ROWS
+        if self.shape.bits == 8:  # the quads of these rows alone
+            quads = self.panels.view(len(self.panels), -1, PANEL_ROWS, _QUAD)[panels, :, places]
+            codes = quads.flatten(1).float() - 128
+            return (codes * self.row_scale[ids, None])[:, : self.shape.inputs]
         codes, shares = _unpacked(self.panels[panels], self.shape)  # (N, 32, I), (N, 32, groups)
         own = torch.arange(len(ids), device=ids.device)
         scale = (shares[own, places] * self.row_scale[ids, None]).repeat_interleave(
