@@ -41,6 +41,7 @@ DATA = ROOT.parent / "shared" / "data" / "copy" / "products.jsonl"
 RESULTS = ROOT / "benchmarks" / "results" / "drafts.json"
 WRITERS = (1, 4)
 NEW_TOKENS = 96
+SLOW_TEXTS = 4  # of the larger model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,8 @@ def main() -> None:
     count, rounds = (4, 1) if chosen.quick else (12, 3)
     figures: dict[str, float] = {}
     for name in WAYS:
-        figures |= compare(name, prompts_of(name, chosen.data, count), rounds)
+        texts = count if name == STARTER else min(count, SLOW_TEXTS)
+        figures |= compare(name, prompts_of(name, chosen.data, texts), rounds)
     figures = {name: round(value, 3) for name, value in figures.items()}
     if not chosen.quick:
         content = {"commit": commit(), **about, "figures": figures}
