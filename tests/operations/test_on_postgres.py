@@ -11,11 +11,11 @@ from tests.servers import ROOT, Postgres, temporary_folder
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 OFTEN = [
     "tests/notebooks/test_erasure.py",
-    "tests/operations/test_backup.py",
     "tests/inference/test_indexes.py",
     "tests/console/test_metrics.py",
 ]
 AT_LENGTH = [
+    "tests/operations/test_backup.py",  # often, tests/faults/test_backup.py does it in production's shape
     "tests/operations/test_export.py",
     "tests/operations/test_retention.py",
     "tests/operations/test_erasing_pages.py",
