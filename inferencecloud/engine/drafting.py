@@ -55,8 +55,11 @@ class Drafter(Protocol):
     def hope(self, sequence: Sequence) -> float:
         """Return the chance with which the next guess for the sequence is expected to hold."""
 
-    def guess_s(self, sequences: int) -> float:
-        """Return what a guessed token costs where so many sequences are guessed for together."""
+    def guess_s(self, sequence: Sequence, sequences: int) -> float:
+        """Return what a guessed token costs where so many sequences are guessed for together.
+
+        What must be read of this one before is spread over the tokens that it may still write.
+        """
 
     def guess(self, wanted: Mapping[Sequence, int]) -> dict[Sequence, tuple[int, ...]]:
         """Return the next tokens as it sees them, so many of each sequence at most; some get none."""

@@ -206,7 +206,7 @@ class Scheduler:
         for sequence, most in rooms.items():
             tokens = 0
             if self.cost is not None:
-                hope, guess_s = drafter.hope(sequence), drafter.guess_s(len(rooms))
+                hope, guess_s = drafter.hope(sequence), drafter.guess_s(sequence, len(rooms))
                 tokens = self.cost.length(hope, writers, guess_s=guess_s, most=most)
             if tokens:
                 wanted[sequence] = tokens

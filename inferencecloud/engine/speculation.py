@@ -76,11 +76,17 @@ class DraftModel:
         shadow = self._shadows.get(sequence)
         return _HOPE if shadow is None else shadow.hope
 
-    def guess_s(self, sequences: int) -> float:
-        """Return what a guessed token costs where so many sequences are guessed for together."""
-        if self._cost is None or not sequences:
+    def guess_s(self, sequence: Sequence, sequences: int) -> float:
+        """Return what a guessed token costs where so many sequences are guessed for together.
+
+        What must be read of this one before is spread over the tokens that it may still write.
+        """
+        if self._cost is None:
             return float("inf")
-        return self._cost.step_s / sequences + self._cost.token_s
+        shadow = self._shadows.get(sequence)
+        unread = len(sequence.token_ids) - (0 if shadow is None else shadow.sequence.computed)
+        left = max(1, sequence.answer_limit - sequence.answer_tokens)
+        return self._cost.step_s / sequences + self._cost.token_s * (1 + unread / left)
 
     def guess(self, wanted: Mapping[Sequence, int]) -> dict[Sequence, tuple[int, ...]]:
         """Return the next tokens as it sees them, so many of each sequence at most; some get none."""

@@ -195,7 +195,7 @@ def test_what_breaks_in_a_guess_breaks_nothing_else(
     got = collect(engine.submit(requests(Sampling(max_new_tokens=30))))
     assert {n: e.token_ids for n, e in got.items()} == {n: e.token_ids for n, e in wanted.items()}
     assert engine.metrics().drafted_tokens == 0
-    assert model_of(engine).guess_s(1) == float("inf")
+    assert model_of(engine)._cost is None
 
 
 def test_another_tokenizer_is_refused(
@@ -218,8 +218,13 @@ def test_its_cost_is_measured_when_it_is_loaded(tiny_artifact: Path) -> None:
     engine = BatchingEngine(config)
     try:
         engine.load(tiny_artifact, key=KEY)
-        one, four = model_of(engine).guess_s(1), model_of(engine).guess_s(4)
-        assert 0 < four < one < 1
+        model, lane = model_of(engine), engine._lanes[KEY]
+        short = lane._rehearsal([1] * 8)
+        lane.scheduler.remove(short)
+        long = lane._rehearsal([1] * 80)
+        lane.scheduler.remove(long)
+        short.answer_limit = long.answer_limit = 20
+        assert 0 < model.guess_s(short, 4) < model.guess_s(short, 1) < model.guess_s(long, 1) < 1
         assert model_of(engine).pool.used == 0
     finally:
         engine.close()
