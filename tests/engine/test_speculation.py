@@ -219,12 +219,12 @@ def test_its_cost_is_measured_when_it_is_loaded(tiny_artifact: Path) -> None:
     try:
         engine.load(tiny_artifact, key=KEY)
         model, lane = model_of(engine), engine._lanes[KEY]
-        short = lane._rehearsal([1] * 8)
-        lane.scheduler.remove(short)
-        long = lane._rehearsal([1] * 80)
-        lane.scheduler.remove(long)
-        short.answer_limit = long.answer_limit = 20
-        assert 0 < model.guess_s(short, 4) < model.guess_s(short, 1) < model.guess_s(long, 1) < 1
+        sequence = lane._rehearsal([1] * 80)
+        lane.scheduler.remove(sequence)
+        sequence.answer_limit = 20
+        long = model.guess_s(sequence, 1)
+        sequence.token_ids, sequence.prompt_tokens = [1] * 8, 8
+        assert 0 < model.guess_s(sequence, 4) < model.guess_s(sequence, 1) < long < 1
         assert model_of(engine).pool.used == 0
     finally:
         engine.close()
