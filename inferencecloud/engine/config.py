@@ -20,6 +20,7 @@ from inferencecloud.engine.kernels.artifact import is_packed, read_packed_model
 from inferencecloud.engine.lane import Lane
 from inferencecloud.engine.loading import Spelling, open_model, open_spelling
 from inferencecloud.engine.local import EngineConfig, InvalidConfig
+from inferencecloud.engine.pacing import Threads
 from inferencecloud.engine.protocol import ModelInfo
 from inferencecloud.engine.reading import (
     ArchitectureUnsupported,
@@ -58,9 +59,8 @@ class BatchingConfig(EngineConfig):
     """Threads and device as for every engine; memory and the size of a step besides."""
 
     kv_bytes: int = 1024 * _MIB  # keys and values of one model: never more
-    kv_bits: int | None = (
-        None  # 8, or those in which it computes; None: 8 where its weights are packed
-    )
+    # 8, or those in which the model computes; None: 8 where its weights are packed, else the latter.
+    kv_bits: int | None = None
     limits: Limits = field(default_factory=Limits)
     dtype: torch.dtype | None = None  # None: fp32 on a CPU, the weights' own elsewhere
     models_kept: int = 4  # loaded at once; beyond, the one unused for longest goes
@@ -100,6 +100,7 @@ def open_lane(folder: Path, *, key: str, manifest: Manifest, config: BatchingCon
         runner=runner,
         scheduler=Scheduler(pool, config.limits),
         adapters=Shelf(config.adapters_kept),
+        threads=Threads(most=config.resolved_threads()),
         draft_model=None
         if draft is None
         else _draft_model(draft, checks=info, spelling=spelling, config=config),

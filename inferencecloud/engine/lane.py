@@ -58,8 +58,8 @@ class Lane:
     runner: Runner
     scheduler: Scheduler
     adapters: Shelf
+    threads: Threads  # how many a small step has is measured at warm-up
     draft_model: DraftModel | None = None
-    threads: Threads | None = None  # measured at warm-up
     live: set[Sequence] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
     used_at: float = field(default_factory=time.monotonic)
@@ -121,8 +121,7 @@ class Lane:
         for span in spans:
             if span.sequence.times.started_at is None:
                 span.sequence.times.started_at = now
-        if self.threads is not None:
-            self.threads.use(sum(span.tokens for span in spans))
+        self.threads.use(sum(span.tokens for span in spans))
         for part, logits in self._run(spans, fail):
             rows = self._sound(part, logits, fail)
             self._count(part)
@@ -136,6 +135,7 @@ class Lane:
 
     def warm_up(self) -> None:
         """Take the first, slow steps, and measure the speed for one request alone."""
+        torch.set_num_threads(self.threads.most)  # another model's last step may have had one
         room = max(2, self.info.context_tokens - _WARM_UP_NEW_TOKENS)
         prompt = [1] * min(_WARM_UP_PROMPT_TOKENS, room)
         self._end_rehearsal(self._rehearsal(prompt))
@@ -153,7 +153,7 @@ class Lane:
             decode_tokens_per_s=_WARM_UP_NEW_TOKENS / (ended - filled),
         )
         if self.runner.shares_blocks:
-            self.threads = measured(self.runner, sequence)
+            self.threads = measured(self.runner, sequence, most=self.threads.most)
             self.scheduler.cost = self._step_cost(sequence)
         if self.draft_model is not None:
             self.draft_model.warm_up(sequence)

@@ -37,9 +37,8 @@ class Threads:
             torch.set_num_threads(wanted)
 
 
-def measured(runner: Runner, sequence: Sequence) -> Threads:
+def measured(runner: Runner, sequence: Sequence, *, most: int) -> Threads:
     """Measure from how many tokens on a step is worth being shared; all of the sequence is computed."""
-    most = torch.get_num_threads()
     if most == 1:
         return Threads(most=1)
     computed = sequence.computed

@@ -47,7 +47,7 @@ def test_what_sharing_saves_decides(
         lambda _runner, _sequence, tokens: 0.0002 + tokens * token_s / torch.get_num_threads(),
     )
     sequence = Computed(40)
-    threads = measured(batching._lanes[KEY].runner, sequence)  # type: ignore[arg-type]
+    threads = measured(batching._lanes[KEY].runner, sequence, most=2)  # type: ignore[arg-type]
     assert threads == Threads(most=2, alone_below=alone_below)
     assert sequence.computed == 40
     assert torch.get_num_threads() == 2
@@ -56,9 +56,9 @@ def test_what_sharing_saves_decides(
 def test_with_one_thread_nothing_is_measured(
     monkeypatch: pytest.MonkeyPatch, batching: BatchingEngine
 ) -> None:
-    torch.set_num_threads(1)
     monkeypatch.setattr(pacing, "_step_s", lambda *_args: pytest.fail("measured"))
-    assert measured(batching._lanes[KEY].runner, Computed(40)) == Threads(most=1)  # type: ignore[arg-type]
+    runner = batching._lanes[KEY].runner
+    assert measured(runner, Computed(40), most=1) == Threads(most=1)  # type: ignore[arg-type]
 
 
 def test_a_step_has_its_threads() -> None:
@@ -91,3 +91,18 @@ def test_an_engine_writes_the_same_with_both(tiny_artifact: Path) -> None:
         finally:
             engine.close()
     assert texts[0] == texts[1] == texts[2]
+
+
+def test_a_model_that_is_loaded_after_small_steps_has_all_threads(tiny_artifact: Path) -> None:
+    """The last step of the first had one thread; the second is measured, and computed, with both."""
+    engine = BatchingEngine(BatchingConfig(threads=2, device="cpu"))
+    try:
+        engine.load(tiny_artifact, key=KEY)
+        engine._lanes[KEY].threads = Threads(most=2, alone_below=1000)
+        message = Message(Role.USER, (Text("A warm light"),))
+        collect(engine.submit([Request(id="one", model=KEY, messages=(message,))]))
+        engine.load(tiny_artifact, key="second")
+        assert engine._lanes["second"].threads.most == 2
+        assert engine._call(torch.get_num_threads) == 2
+    finally:
+        engine.close()
