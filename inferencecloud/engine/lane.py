@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from inferencecloud.engine.adapters import Adapter, AdapterMismatch, Shelf, read_adapter
-from inferencecloud.engine.blocks import root_key
+from inferencecloud.engine.blocks import BLOCK_TOKENS, root_key
 from inferencecloud.engine.choosing import Fail, choose
 from inferencecloud.engine.drafting import StepCost
 from inferencecloud.engine.growing import GrowingPrompt
@@ -136,8 +136,10 @@ class Lane:
     def warm_up(self) -> None:
         """Take the first, slow steps, and measure the speed for one request alone."""
         torch.set_num_threads(self.threads.most)  # another model's last step may have had one
-        room = max(2, self.info.context_tokens - _WARM_UP_NEW_TOKENS)
-        prompt = [1] * min(_WARM_UP_PROMPT_TOKENS, room)
+        # Behind prompt and answer there is a block for drafts, in the context of a small model, too.
+        room = self.info.context_tokens - _WARM_UP_NEW_TOKENS - BLOCK_TOKENS
+        blocks = min(_WARM_UP_PROMPT_TOKENS, room) // BLOCK_TOKENS
+        prompt = [1] * max(1, blocks * BLOCK_TOKENS)
         self._end_rehearsal(self._rehearsal(prompt))
         sequence = self._rehearsal(prompt)
         started = time.perf_counter()

@@ -1,13 +1,16 @@
-"""A step has as many threads as it is worth."""
+"""A step has as many threads as it is worth; warm-up measures it, within any context."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from inferencecloud.artifacts.manifest import write_manifest
 from inferencecloud.engine import Message, Request, Role, Sampling, Text, pacing
 from inferencecloud.engine.batching import BatchingEngine
 from inferencecloud.engine.config import BatchingConfig
@@ -104,5 +107,24 @@ def test_a_model_that_is_loaded_after_small_steps_has_all_threads(tiny_artifact:
         engine.load(tiny_artifact, key="second")
         assert engine._lanes["second"].threads.most == 2
         assert engine._call(torch.get_num_threads) == 2
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("context_tokens", [32, 63, 64, 95, 127, 128, 152])
+def test_warm_up_stays_within_a_small_context(
+    tiny_artifact: Path, tmp_path: Path, context_tokens: int
+) -> None:
+    folder = tmp_path / "short"
+    shutil.copytree(tiny_artifact, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["max_position_embeddings"] = context_tokens
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, name="short", licence="none")
+    engine = BatchingEngine(BatchingConfig(threads=1, device="cpu"))
+    try:
+        assert engine.load(folder, key="short").context_tokens == context_tokens
+        assert engine.metrics().kv_blocks_used == 0
     finally:
         engine.close()
