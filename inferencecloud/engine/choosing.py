@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Seq
+from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from inferencecloud.engine.errors import EngineError
-from inferencecloud.engine.sampling import Choice, choose_batch
+from inferencecloud.engine.sampling import Choice
 from inferencecloud.engine.scheduler import Span
 from inferencecloud.engine.sequence import Sequence
 from inferencecloud.engine.serial import GenerationFailed
@@ -20,16 +20,23 @@ logger = logging.getLogger(__name__)
 Fail = Callable[[Sequence, EngineError], None]
 
 
-def choose(wanted: Seq[tuple[Span, Tensor]], fail: Fail) -> Iterator[tuple[Span, list[Choice]]]:
-    """Yield the next tokens of each span from its logits (rows, V); what breaks goes to `fail`, alone.
+class Scored(NamedTuple):
+    """A span with the logits that it wanted."""
+
+    span: Span
+    rows: Tensor  # (rows, V) float32
+    likeliest: list[int]  # the id with the highest logit of each row
+
+
+def choose(wanted: Seq[Scored], fail: Fail) -> Iterator[tuple[Span, list[Choice]]]:
+    """Yield the next tokens of each span; what breaks goes to `fail`, alone.
 
     A row serves when all drafted tokens before it are what was chosen; the first that differs is the last.
     """
-    plain = [(span, rows) for span, rows in wanted if span.sequence.sampler.is_plain]
-    if plain:
-        yield from _likeliest(plain)
-    for span, rows in wanted:
+    for span, rows, likeliest in wanted:
         if span.sequence.sampler.is_plain:
+            choices = [Choice(token_id) for token_id in likeliest]
+            yield span, choices[: 1 + _held(span.draft, choices)]
             continue
         try:
             choices = _sampled(span, rows)
@@ -40,16 +47,6 @@ def choose(wanted: Seq[tuple[Span, Tensor]], fail: Fail) -> Iterator[tuple[Span,
             fail(span.sequence, GenerationFailed(error))
         else:
             yield span, choices
-
-
-def _likeliest(wanted: Seq[tuple[Span, Tensor]]) -> Iterator[tuple[Span, list[Choice]]]:
-    """Yield the greedy choices, found for all rows at once."""
-    samplers = [span.sequence.sampler for span, rows in wanted for _ in range(len(rows))]
-    rows = wanted[0][1] if len(wanted) == 1 else torch.cat([rows for _, rows in wanted])
-    chosen = iter(choose_batch(samplers, rows, [()] * len(samplers)))
-    for span, own_rows in wanted:
-        own = [next(chosen) for _ in range(len(own_rows))]
-        yield span, own[: 1 + _held(span.draft, own)]
 
 
 def _held(draft: Seq[int], chosen: Seq[Choice]) -> int:

@@ -160,6 +160,5 @@ def _kv_dtype(decoder: Decoder, bits: int | None) -> torch.dtype:
     if bits is not None and bits not in {8, own}:
         raise KvBitsUnsupported(bits, f"here {own}")
     if bits is None:
-        is_packed = any(layer.whole is not None for layer in decoder.layers)
-        return BYTES if is_packed else decoder.dtype
+        return BYTES if decoder.whole is not None else decoder.dtype
     return BYTES if bits == 8 else decoder.dtype

@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor
 
 from inferencecloud.engine.kernels import AttentionForm, RaggedBatch, paged_attention, write_kv
-from inferencecloud.engine.kernels.layer import PackedLayer
+from inferencecloud.engine.kernels.layer import PackedDecoder, Places
 from inferencecloud.engine.kernels.low_rank import Added, LayerAdapters
 from inferencecloud.engine.memory import KvMemory
 
@@ -125,7 +125,6 @@ class Layer:
     activation: Callable[[Tensor], Tensor] | None  # None: `up` has it in itself, E -> F
     down: Linear  # F -> E
     after_ffn_norm: Norm | None = None
-    whole: PackedLayer | None = None  # all of this in one call, where a kernel is compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +143,7 @@ class Decoder:
     head_dim: int
     logit_softcap: float = 0.0  # 0: none
     context_tokens: int
+    whole: PackedDecoder | None = None  # all of this in one call, where a kernel is compiled
 
     @property
     def dtype(self) -> torch.dtype:
@@ -170,6 +170,14 @@ class Batch:
 
 def forward(decoder: Decoder, batch: Batch, memory: KvMemory) -> Tensor:
     """Return the logits (R, V) float32 after the wanted rows; keys and values go to the memory."""
+    if decoder.whole is not None and decoder.whole.is_available:
+        places = Places(
+            positions=batch.positions,
+            slots=batch.slots,
+            ragged=batch.ragged,
+            adapters=batch.adapters,
+        )
+        return decoder.whole(batch.token_ids, places, wanted=batch.wanted, kv=memory.layers)
     x = decoder.embedding(batch.token_ids)  # (N, E)
     if decoder.embedding_scale != 1.0:
         x = x * decoder.embedding_scale
@@ -179,12 +187,6 @@ def forward(decoder: Decoder, batch: Batch, memory: KvMemory) -> Tensor:
     adapters = batch.adapters or (None,) * len(decoder.layers)
     for layer, kv, adapted in zip(decoder.layers, memory.layers, adapters, strict=True):
         own = adapted
-        if layer.whole is not None and layer.rotary is not None and layer.whole.is_available:
-            turn = angles[layer.rotary]
-            layer.whole(x, turn, kv, batch=batch.ragged, slots=batch.slots, adapters=own)
-            if layer is decoder.layers[-1]:
-                x = x[batch.wanted]
-            continue
         gathered = _attention(
             decoder, layer, layer.attention_norm(x), where=(batch, angles, kv), own=own
         )

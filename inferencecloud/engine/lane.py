@@ -14,7 +14,7 @@ from torch import Tensor
 
 from inferencecloud.engine.adapters import Adapter, AdapterMismatch, Shelf, read_adapter
 from inferencecloud.engine.blocks import BLOCK_TOKENS, root_key
-from inferencecloud.engine.choosing import Fail, choose
+from inferencecloud.engine.choosing import Fail, Scored, choose
 from inferencecloud.engine.drafting import StepCost
 from inferencecloud.engine.growing import GrowingPrompt
 from inferencecloud.engine.loading import Spelling
@@ -22,7 +22,7 @@ from inferencecloud.engine.pacing import Threads, measured
 from inferencecloud.engine.protocol import AdapterInfo, ModelInfo
 from inferencecloud.engine.requests import Message, Request, Role, Text
 from inferencecloud.engine.runner import Runner
-from inferencecloud.engine.sampling import Choice, Sampler
+from inferencecloud.engine.sampling import Choice, Sampler, highest
 from inferencecloud.engine.scheduler import Scheduler, Span
 from inferencecloud.engine.sequence import Sequence, Times
 from inferencecloud.engine.serial import AdapterNotLoaded, GenerationFailed
@@ -123,11 +123,10 @@ class Lane:
                 span.sequence.times.started_at = now
         self.threads.use(sum(span.tokens for span in spans))
         for part, logits in self._run(spans, fail):
-            rows = self._sound(part, logits, fail)
+            scored = self._scored(part, logits, fail)
             self._count(part)
-            bringing = [(span, rows[span]) for span in part if span in rows]
             self.scheduler.advance(part)
-            for span, choices in choose(bringing, fail):
+            for span, choices in choose(scored, fail):
                 for choice in choices:
                     take(span.sequence, choice)
                 if span.draft:
@@ -231,21 +230,20 @@ class Lane:
             known = span.tokens - len(span.draft)
             self.tally.prefill_tokens += known - (1 if span.sequence.is_decoding else 0)
 
-    def _sound(self, spans: Seq[Span], logits: Tensor, fail: Fail) -> dict[Span, Tensor]:
-        """Return the logits (rows, V) of every span that wants some; what is no number ends its sequence."""
-        if not len(logits):
-            return {}
-        finite = logits.amax(dim=1).isfinite().tolist()
-        rows: dict[Span, Tensor] = {}
+    def _scored(self, spans: Seq[Span], logits: Tensor, fail: Fail) -> list[Scored]:
+        """Return every span that wants logits with its own; what is no number ends its sequence."""
+        likeliest, finite = highest(logits)
+        scored: list[Scored] = []
         row = 0
         for span in spans:
-            here = slice(row, row + span.rows)
-            row += span.rows
+            rows = span.rows
+            here = slice(row, row + rows)
+            row += rows
             if not all(finite[here]):
                 fail(span.sequence, GenerationFailed("its scores are not finite numbers"))
-            elif span.rows:
-                rows[span] = logits[here]
-        return rows
+            elif rows:
+                scored.append(Scored(span, logits[here], likeliest[here]))
+        return scored
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -31,7 +31,7 @@ from inferencecloud.engine.families import ROPE_FAMILIES
 from inferencecloud.engine.kernels import AttentionForm, PackedLinear
 from inferencecloud.engine.kernels.artifact import EMBEDDING, HEAD, PackedModel
 from inferencecloud.engine.kernels.dense import PanelledDense, is_panelled, panelled
-from inferencecloud.engine.kernels.layer import PackedLayer
+from inferencecloud.engine.kernels.layer import PackedDecoder, PackedLayer
 
 _STATIC_ROPES = {"default", "linear", "llama3", "yarn"}  # their angles depend on the position alone
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -156,7 +156,7 @@ def _read_rope_family(
     config, body = model.config, _body(model)
     names, rotaries = _rotaries(body, context_tokens, model.dtype)
     gemma = config.model_type.startswith("gemma")
-    return Decoder(
+    made = Decoder(
         embedding=weights.embedding(),
         # Gemma rounds the scale to the type of its weights.
         embedding_scale=float(torch.tensor(math.sqrt(config.hidden_size), dtype=model.dtype))
@@ -180,6 +180,7 @@ def _read_rope_family(
         logit_softcap=getattr(config, "final_logit_softcapping", None) or 0.0,
         context_tokens=context_tokens,
     )
+    return replace(made, whole=_in_one_call(made))
 
 
 def _layer_type(config: Any, number: int) -> str:
@@ -199,7 +200,7 @@ def _rope_layer(
         raise ArchitectureUnsupported("layer type", kind)
     four_norms = hasattr(layer, "pre_feedforward_layernorm")
     ffn_norm = layer.pre_feedforward_layernorm if four_norms else layer.post_attention_layernorm
-    made = Layer(
+    return Layer(
         attention_norm=_rms(layer.input_layernorm),
         qkv=linears.qkv,
         query_norm=_rms(attention.q_norm) if hasattr(attention, "q_norm") else None,
@@ -218,30 +219,49 @@ def _rope_layer(
         down=linears.down,
         after_ffn_norm=_rms(layer.post_feedforward_layernorm) if four_norms else None,
     )
-    return made if four_norms else replace(made, whole=_whole(made, config))
 
 
-def _whole(layer: Layer, config: Any) -> PackedLayer | None:
-    """Return the layer for the kernel that computes it in one call; None where its weights are not packed."""
-    linears = (layer.qkv, layer.out, layer.up, layer.down)
-    norms = (layer.attention_norm, layer.ffn_norm)
-    if not all(isinstance(each, PackedLinear) for each in linears):
+def _in_one_call(decoder: Decoder) -> PackedDecoder | None:
+    """Return the decoder for the kernel that computes all of it; None where that does not fit."""
+    layers = [_packed_layer(layer, decoder) for layer in decoder.layers]
+    head, norm, words = decoder.head, decoder.norm, decoder.embedding
+    is_simple = decoder.embedding_scale == 1 and not decoder.logit_softcap
+    if not is_simple or len(decoder.rotaries) != 1 or None in layers:
         return None
-    if not all(isinstance(each, RmsNorm) for each in norms):
+    if not isinstance(head, PackedLinear) or not isinstance(norm, RmsNorm):
         return None
-    qkv, out, up, down = (each for each in linears if isinstance(each, PackedLinear))
+    return PackedDecoder(
+        layers=tuple(layer for layer in layers if layer is not None),
+        norm=norm.weight,
+        eps=norm.eps,
+        words=words.weight if isinstance(words, Table) else None,
+        head=head,
+        angles=(decoder.rotaries[0].cos, decoder.rotaries[0].sin),
+    )
+
+
+def _packed_layer(layer: Layer, decoder: Decoder) -> PackedLayer | None:
+    """Return the layer for the kernel; None where its weights are not packed, or it has more norms."""
+    linears = [layer.qkv, layer.out, layer.up, layer.down]
+    packed = [linear for linear in linears if isinstance(linear, PackedLinear)]
+    first, second = layer.attention_norm, layer.ffn_norm
+    if len(packed) != len(linears) or layer.after_ffn_norm is not None:
+        return None
+    if not isinstance(first, RmsNorm) or not isinstance(second, RmsNorm):
+        return None
+    qkv, out, up, down = packed
     return PackedLayer(
-        attention_norm=layer.attention_norm.weight,
-        ffn_norm=layer.ffn_norm.weight,
+        attention_norm=first.weight,
+        ffn_norm=second.weight,
         query_norm=None if layer.query_norm is None else layer.query_norm.weight,
         key_norm=None if layer.key_norm is None else layer.key_norm.weight,
-        eps=layer.attention_norm.eps,
+        eps=first.eps,
         qkv=qkv,
         out=out,
         up=up,
         down=down,
-        heads=config.num_attention_heads,
-        kv_heads=config.num_key_value_heads,
+        heads=decoder.heads,
+        kv_heads=decoder.kv_heads,
         form=layer.form,
     )
 

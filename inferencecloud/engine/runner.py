@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, DTypeLike
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
@@ -51,6 +52,7 @@ class PagedRunner:
     ) -> None:
         """Reserve the memory; its type by default: the model's."""
         self.decoder = decoder
+        self._is_on_cpu = decoder.device.type == "cpu"
         self._memory = KvMemory(
             decoder.norm.weight,
             layers=len(decoder.layers),
@@ -69,44 +71,47 @@ class PagedRunner:
         """Do nothing: the scheduler owns the blocks."""
 
     def _batch(self, spans: Seq[Span]) -> Batch:
-        counts = [span.tokens for span in spans]
-        begins = [span.sequence.computed for span in spans]
-        starts = np.zeros(len(spans) + 1, dtype=np.int32)
-        np.cumsum(counts, out=starts[1:])
-        longest = max(-(-(b + n) // BLOCK_TOKENS) for b, n in zip(begins, counts, strict=True))
+        """Return the spans as tensors; steps are small, and lists are then made sooner than arrays."""
+        ids: list[int] = []
+        positions: list[int] = []
+        slots: list[int] = []
+        wanted: list[int] = []
+        starts, context = [0], []
+        for span in spans:
+            begin, blocks = span.sequence.computed, span.sequence.blocks
+            end = begin + span.tokens
+            ids += span.token_ids
+            positions += range(begin, end)
+            slots += [
+                blocks[position // BLOCK_TOKENS] * BLOCK_TOKENS + position % BLOCK_TOKENS
+                for position in range(begin, end)
+            ]
+            starts.append(len(ids))
+            context.append(end)
+            wanted += range(len(ids) - span.rows, len(ids))
+        longest = max(-(-end // BLOCK_TOKENS) for end in context)
         tables = np.zeros((len(spans), longest), dtype=np.int32)
-        ids = np.empty(starts[-1], dtype=np.int64)
-        positions = np.empty(starts[-1], dtype=np.int64)
-        for row, (span, begin) in enumerate(zip(spans, begins, strict=True)):
+        for row, span in zip(tables, spans, strict=True):
             used = span.sequence.blocks[:longest]
-            tables[row, : len(used)] = used
-            here = slice(starts[row], starts[row + 1])
-            ids[here] = span.token_ids
-            positions[here] = np.arange(begin, begin + span.tokens)
-        rows = np.repeat(np.arange(len(spans)), counts)
-        blocks = tables[rows, positions // BLOCK_TOKENS].astype(np.int64)
-        wanted = [
-            place
-            for row, span in enumerate(spans)
-            for place in range(starts[row + 1] - span.rows, starts[row + 1])
-        ]
+            row[: len(used)] = used
         return Batch(
-            token_ids=self._tensor(ids),
-            positions=self._tensor(positions),
+            token_ids=self._tensor(ids, np.int64),
+            positions=self._tensor(positions, np.int64),
             ragged=RaggedBatch(
-                query_start=self._tensor(starts),
-                context=self._tensor(np.array(begins, dtype=np.int32) + np.array(counts, np.int32)),
-                block_tables=self._tensor(tables),
+                query_start=self._tensor(starts, np.int32),
+                context=self._tensor(context, np.int32),
+                block_tables=self._tensor(tables, np.int32),
             ),
-            slots=self._tensor(blocks * BLOCK_TOKENS + positions % BLOCK_TOKENS),
-            wanted=self._tensor(np.array(wanted, dtype=np.int64)),
+            slots=self._tensor(slots, np.int64),
+            wanted=self._tensor(wanted, np.int64),
             adapters=adapters_of(
                 ((span.sequence.adapter, span.tokens) for span in spans), device=self.decoder.device
             ),
         )
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.decoder.device)
+    def _tensor(self, numbers: ArrayLike, kind: DTypeLike) -> Tensor:
+        tensor = torch.from_numpy(np.asarray(numbers, dtype=kind))
+        return tensor if self._is_on_cpu else tensor.to(self.decoder.device)
 
 
 class CacheRunner:

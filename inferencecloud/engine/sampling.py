@@ -21,7 +21,7 @@ from inferencecloud.engine.requests import Alternative, Sampling, TokenLogprob
 from inferencecloud.engine.schema import SchemaMatcher
 from inferencecloud.engine.vocabulary import Vocabulary
 
-__all__ = ["Choice", "NothingAllowed", "Sampler", "choose_batch", "choose_token", "uniform"]
+__all__ = ["Choice", "NothingAllowed", "Sampler", "choose_token", "highest", "uniform"]
 
 
 class NothingAllowed(EngineError):
@@ -136,23 +136,24 @@ class Sampler:
         return Choice(token_id, float(logprobs[token_id]), tuple(pairs))
 
 
-def choose_batch(
-    samplers: Sequence[Sampler], logits: Tensor, answers: Sequence[Sequence[int]]
-) -> list[Choice]:
-    """Return the next token of every row of logits (B, V) float32, `answers` being the ids so far of each."""
-    logits = logits.detach()
-    winners = logits.argmax(dim=-1) if logits.is_cuda else logits.numpy().argmax(axis=1)
-    choices = [Choice(token_id) for token_id in winners.tolist()]
-    others = [row for row, sampler in enumerate(samplers) if not sampler.is_plain]
-    if others:
-        rows = logits[others].cpu()
-        for number, row in enumerate(others):
-            choices[row] = samplers[row].choose(rows[number], answers[row])
-    return choices
+def highest(logits: Tensor) -> tuple[list[int], list[bool]]:
+    """Return the first likeliest id of every row (B, V) float32, and whether its logit is finite.
+
+    A row with NaN in it has NaN as its highest.
+    """
+    if not len(logits):
+        return [], []
+    if logits.is_cuda:
+        values, ids = logits.detach().max(dim=1)
+        return ids.tolist(), values.isfinite().tolist()
+    rows = logits.detach().numpy()  # numpy finds it many times sooner than torch
+    winners = rows.argmax(axis=1)
+    values = rows[np.arange(len(rows)), winners]
+    return winners.tolist(), np.isfinite(values).tolist()
 
 
 def _likeliest(scores: Tensor) -> int:
-    """Return the first of the likeliest ids; numpy finds it many times sooner than torch."""
+    """Return the first of the likeliest ids."""
     return int(scores.numpy().argmax())
 
 

@@ -86,7 +86,7 @@ def test_every_family_loads_with_nothing_missing(tmp_path: Path, kind: str, bits
 
 def test_the_logits_are_the_engines(folder: Path) -> None:
     whole = read_packed_decoder(read_packed_model(folder), context_tokens=256)
-    parts = replace(whole, layers=tuple(replace(layer, whole=None) for layer in whole.layers))
+    parts = replace(whole, whole=None)
     model = AutoModelForCausalLM.from_pretrained(folder)
     text = AutoTokenizer.from_pretrained(folder)(
         "Write a tag line for the Velora lamp, $49.50." * 3

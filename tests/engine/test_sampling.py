@@ -18,8 +18,8 @@ from inferencecloud.engine.requests import Sampling
 from inferencecloud.engine.sampling import (
     NothingAllowed,
     Sampler,
-    choose_batch,
     choose_token,
+    highest,
     uniform,
     without_repetition,
 )
@@ -209,35 +209,29 @@ def test_nothing_is_reported_when_nobody_asks(vocabulary: Vocabulary) -> None:
     assert bare.report(bare.choose(_logits(1), []))[0].top == ()
 
 
-def test_a_batch_chooses_for_each_row_what_it_would_choose_alone(vocabulary: Vocabulary) -> None:
-    wishes = [
-        Sampling(),
-        Sampling(temperature=0.9, seed=4),
-        Sampling(logprobs=2),
-        Sampling(),
-        Sampling(banned=("warm",), repetition_penalty=1.2),
-    ]
-    samplers = [Sampler(sampling, vocabulary) for sampling in wishes]
-    assert [sampler.is_plain for sampler in samplers] == [True, False, False, True, False]
+def test_the_highest_of_every_row_is_what_a_plain_sampler_chooses(vocabulary: Vocabulary) -> None:
     logits = torch.randn(5, vocabulary.size, generator=torch.Generator().manual_seed(2))
-    answers = [[n] * n for n in range(5)]
-    together = choose_batch(samplers, logits, answers)
-    alone = [
-        s.choose(row, answer) for s, row, answer in zip(samplers, logits, answers, strict=True)
-    ]
-    assert together == alone
-    plain = [samplers[0], samplers[3]]
-    assert choose_batch(plain, logits[:2], answers[:2]) == [
-        plain[0].choose(logits[0], []),
-        plain[1].choose(logits[1], [1]),
-    ]
+    plain = Sampler(Sampling(), vocabulary)
+    assert plain.is_plain
+    ids, finite = highest(logits)
+    assert ids == [plain.choose(row, []).token_id for row in logits]
+    assert finite == [True] * 5
+    assert highest(logits[:0]) == ([], [])
+
+
+def test_what_is_no_number_is_told_by_row() -> None:
+    logits = torch.randn(4, 50, generator=torch.Generator().manual_seed(2))
+    logits[1, 7], logits[2, 3], logits[3] = torch.nan, torch.inf, -torch.inf
+    assert highest(logits)[1] == [True, False, False, False]
+    logits[3, 0] = 1.0  # what is struck out is no fault
+    assert highest(logits)[1] == [True, False, False, True]
 
 
 def test_the_first_of_equal_tokens_is_the_greedy_one(vocabulary: Vocabulary) -> None:
     logits = torch.zeros(2, 5000)
     logits[:, [40, 4000]] = 1.0
-    samplers = [Sampler(Sampling(), vocabulary)] * 2
-    assert [choice.token_id for choice in choose_batch(samplers, logits, [[], []])] == [40, 40]
+    assert highest(logits)[0] == [40, 40]
+    assert Sampler(Sampling(), vocabulary).choose(logits[0], []).token_id == 40
 
 
 def test_a_schema_that_allows_only_what_is_banned_is_told(vocabulary: Vocabulary) -> None:

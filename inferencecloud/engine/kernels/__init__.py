@@ -17,7 +17,7 @@ from inferencecloud.engine.kernels.attention import (
     paged_attention,
     write_kv,
 )
-from inferencecloud.engine.kernels.layer import KernelMissing, PackedLayer
+from inferencecloud.engine.kernels.layer import KernelMissing, PackedDecoder, PackedLayer, Places
 from inferencecloud.engine.kernels.linear import (
     LinearShape,
     PackedLinear,
@@ -49,10 +49,12 @@ __all__ = [
     "LinearShape",
     "LowRank",
     "NotQuantizable",
+    "PackedDecoder",
     "PackedLayer",
     "PackedLinear",
     "PackedModel",
     "Part",
+    "Places",
     "RaggedBatch",
     "available",
     "is_packed",

@@ -1,6 +1,7 @@
 // What low-rank adapters add to a linear layer: for each token the products with its own adapter, and for
 // tokens without one nothing. Each token by itself: it gets the same bits whatever other tokens there are.
 #include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
 #include <torch/library.h>
 
 #include "operators.h"
@@ -106,6 +107,11 @@ Addition Adapters::added(int64_t layer, const float* x, int64_t in, int64_t out)
     if (adapters[owner[i]].down != nullptr) apply(adapters[owner[i]], x + i * in, values + i * out);
   });
   return {values, owner};
+}
+
+void Adapters::keep(const at::Tensor& rows) {
+  tokens_ = rows.size(0);
+  if (owner_.defined()) owner_ = at::index_select(owner_, 0, rows);
 }
 
 TORCH_LIBRARY_FRAGMENT(inferencecloud, m) {

@@ -96,7 +96,7 @@ def compile_to(target: Path, *, scratch: Path, flags: tuple[str, ...] = ()) -> N
     paths = _PATHS_OF_MACHINE.get(platform.machine(), ("portable",))
     commands = {
         part: ["-fopenmp", f"-I{torch / 'include'}", str(SOURCES / f"{part}.cpp")]
-        for part in ("operators", "adapters", "step")
+        for part in ("operators", "adapters", "step", "decoder")
     }
     for path, (part, rounding) in product(paths, _ARITHMETIC.items()):
         if path in _LINEAR_ONLY and part != "linear":

@@ -1,13 +1,15 @@
-"""One layer of a decoder of the Llama family in one call of a compiled kernel (step.cpp).
+"""A decoder of the Llama family in one call of a compiled kernel (decoder.cpp, step.cpp).
 
 For decoding, where a layer takes some hundred microseconds, so that every call from Python counts.
 
-Shapes: N tokens, E model width, D head width.
+Shapes: N tokens, R rows whose next token is wanted, E model width, D head width, V vocabulary, C positions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,13 +20,15 @@ from inferencecloud.engine.kernels.linear import PackedLinear
 from inferencecloud.engine.kernels.low_rank import LayerAdapters
 from inferencecloud.engine.kernels.native import is_native
 
+Memory = Sequence[tuple[Tensor, Tensor]]  # of every layer, as for `paged_attention`
+
 
 class KernelMissing(EngineError):
-    """There is no compiled kernel for a whole layer."""
+    """There is no compiled kernel for a whole decoder."""
 
     def __init__(self) -> None:
         super().__init__(
-            "Wanted a compiled kernel for a layer, but there is none, or its heads' width is no "
+            "Wanted a compiled kernel for a decoder, but there is none, or its heads' width is no "
             "multiple of 16; its parts work one by one."
         )
 
@@ -45,60 +49,105 @@ class PackedLayer:
     heads: int
     kv_heads: int
     form: AttentionForm
-    _arguments: tuple[object, ...] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    def arguments(self) -> tuple[object, ...]:
+        """Return the layer as the compiled kernel takes it."""
         linears = (self.qkv, self.out, self.up, self.down)
-        arguments = (
-            [tensor for each in linears for tensor in (each.panels, each.row_scale, each.bias)],
+        return (
+            [tensor for each in linears for tensor in _tensors(each)],
             [number for each in linears for number in each.numbers],
             [self.attention_norm, self.ffn_norm, self.query_norm, self.key_norm],
             [self.heads, self.kv_heads, self.form.window],
             [self.eps, self.form.scale, self.form.soft_cap],
         )
-        object.__setattr__(self, "_arguments", arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Whose tokens a step has, and where their keys and values go."""
+
+    positions: Tensor  # (N) int64
+    slots: Tensor  # (N) int64, as for `write_kv`
+    ragged: RaggedBatch
+    adapters: Sequence[LayerAdapters] | None = None  # of each layer; None: no token has one
+
+    def arguments(self) -> tuple[object, ...]:
+        """Return the places as the compiled kernel takes them, the adapters aside."""
+        ragged = self.ragged
+        return self.positions, self.slots, ragged.query_start, ragged.context, ragged.block_tables
+
+    def adapter_arguments(self) -> tuple[Tensor | None, list[Tensor | None], list[int]]:
+        """Return the adapters as the compiled kernel takes them: owner, pairs, spans."""
+        if self.adapters is None:
+            return None, [], []
+        each = [own.arguments() for own in self.adapters]
+        pairs = [tensor for _, tensors, _ in each for tensor in tensors]
+        return each[0][0], pairs, [number for _, _, spans in each for number in spans]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class PackedDecoder:
+    """A decoder whose products have packed weights, from ids to logits."""
+
+    layers: tuple[PackedLayer, ...]
+    norm: Tensor  # (E) float32
+    eps: float
+    words: Tensor | None = None  # (V, E) float32; None: the rows of the head
+    head: PackedLinear
+    angles: tuple[Tensor, Tensor]  # cosine and sine of every position, (C, 1, D / 2) float32 each
+    _compiled: Any = field(init=False, default=None, repr=False)
 
     @property
     def is_available(self) -> bool:
-        """Tell whether the kernel is there and takes such a layer."""
-        return (
-            is_native() and (self.qkv.shape.outputs // (self.heads + 2 * self.kv_heads)) % 16 == 0
-        )
+        """Tell whether the kernel is there and takes such a decoder."""
+        return is_native() and self.angles[0].shape[-1] % 8 == 0
 
-    def __call__(
-        self,
-        x: Tensor,
-        angles: tuple[Tensor, Tensor],
-        kv: tuple[Tensor, Tensor],
-        *,
-        batch: RaggedBatch,
-        slots: Tensor,
-        adapters: LayerAdapters | None = None,
-    ) -> None:
-        """Replace x by what the layer makes of it; keys and values go to the memory.
+    def __call__(self, token_ids: Tensor, places: Places, *, wanted: Tensor, kv: Memory) -> Tensor:
+        """Return the logits (R, V) float32; keys and values go to the memory.
 
         Args:
-            x: (N, E) float32, contiguous.
-            angles: Cosine and sine of the positions, (N, 1, D / 2) float32 each.
-            kv: The layer's memory, as for `paged_attention`.
-            batch: Whose tokens they are.
-            slots: (N) int64, as for `write_kv`.
-            adapters: Which of the tokens have adapters; None: none has.
+            token_ids: (N) int64.
+            places: Whose they are.
+            wanted: (R) int64, rising: the rows whose next token is asked for, the last of sequences.
+            kv: The memory of every layer.
 
         Raises:
-            KernelMissing: There is no compiled kernel for such a layer; `is_available` tells.
-            ValueError: Shapes do not fit, or a slot or a block is not there.
+            KernelMissing: There is no compiled kernel for such a decoder; `is_available` tells.
+            ValueError: Shapes do not fit, or a token, a position, a slot or a block is not there.
         """
+        keys, values = [each[0] for each in kv], [each[1] for each in kv]
+        logits: Tensor = self._kernel().forward(
+            token_ids, *places.arguments(), wanted, keys, values, *places.adapter_arguments()
+        )
+        return logits
+
+    def pass_layers(self, x: Tensor, places: Places, kv: Memory) -> None:
+        """Replace x (N, E) float32, contiguous, by what the layers alone make of it.
+
+        Raises:
+            KernelMissing, ValueError: As for a call.
+        """
+        keys, values = [each[0] for each in kv], [each[1] for each in kv]
+        self._kernel().layers(x, *places.arguments(), keys, values, *places.adapter_arguments())
+
+    def _kernel(self) -> Any:
+        """Return the decoder as the kernel holds it, made and checked at the first call."""
         if not self.is_available:
             raise KernelMissing
-        torch.ops.inferencecloud.decoder_layer(
-            x,
-            *self._arguments,
-            *angles,
-            *kv,
-            slots,
-            batch.query_start,
-            batch.context,
-            batch.block_tables,
-            *((None, [], []) if adapters is None else adapters.arguments()),
-        )
+        if self._compiled is None:
+            made = torch.classes.inferencecloud.Decoder(
+                self.norm,
+                self.eps,
+                self.words,
+                _tensors(self.head),
+                self.head.numbers,
+                *self.angles,
+            )
+            for layer in self.layers:
+                made.add_layer(*layer.arguments())
+            self._compiled = made
+        return self._compiled
+
+
+def _tensors(linear: PackedLinear) -> list[Tensor | None]:
+    return [linear.panels, linear.row_scale, linear.bias]

@@ -82,6 +82,8 @@ class Adapters {
 
   // Return what is added to a layer from `in` to `out`; the values last until the next call.
   Addition added(int64_t layer, const float* x, int64_t in, int64_t out);
+  // Only these rows of the tokens go on.
+  void keep(const at::Tensor& rows);
 
  private:
   at::Tensor owner_, values_;

@@ -1,4 +1,4 @@
-"""A layer in one call gives what its parts give one after the other."""
+"""Layers in one call give what their parts give one after the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from inferencecloud.engine.kernels import (
     BYTES,
     AttentionForm,
     KernelMissing,
+    PackedDecoder,
     PackedLayer,
+    Places,
     RaggedBatch,
     available,
     pack_int4,
@@ -38,9 +40,12 @@ class Call:
     batch: RaggedBatch
     slots: Tensor
 
-    def run(self, layer: PackedLayer) -> Tensor:
+    def run(self, layer: PackedLayer, **places: Any) -> Tensor:
         x = self.x.clone()
-        layer(x, self.angles, self.kv, batch=self.batch, slots=self.slots)
+        where = Places(
+            positions=torch.arange(len(x)), slots=self.slots, ragged=self.batch, **places
+        )
+        _decoder(layer, angles=self.angles).pass_layers(x, where, [self.kv])
         return x
 
     def only(self, sequence: int) -> Call:
@@ -80,6 +85,17 @@ def _layer(
         heads=HEADS,
         kv_heads=KV_HEADS,
         form=AttentionForm(scale=DIM**-0.5, window=40),
+    )
+
+
+def _decoder(*layers: PackedLayer, angles: tuple[Tensor, Tensor]) -> PackedDecoder:
+    chance = torch.Generator().manual_seed(3)
+    return PackedDecoder(
+        layers=layers,
+        norm=torch.rand(WIDTH, generator=chance) + 0.5,
+        eps=1e-5,
+        head=pack_int8(torch.randn(40, WIDTH, generator=chance)),
+        angles=angles,
     )
 
 
@@ -148,7 +164,6 @@ def test_a_layer_gives_what_its_parts_give(
     pack: Callable[..., Any], norms: bool, bias: bool
 ) -> None:
     layer, call = _layer(pack, norms=norms, bias=bias), _call(RAGGED)
-    assert layer.is_available
     memory = tuple(each.clone() for each in call.kv)
     got = call.run(layer)
     keys_values, call.kv = call.kv, memory
@@ -189,12 +204,12 @@ def test_a_sequence_gets_the_same_bits_alone_and_in_a_batch(is_rounded: bool) ->
         assert torch.equal(call.only(s).run(layer), together[begin:end])
 
 
-def test_without_a_compiled_kernel_a_whole_layer_is_refused(path: str) -> None:
-    layer = _layer()
-    assert layer.is_available == (path != "torch")
+def test_without_a_compiled_kernel_a_whole_decoder_is_refused(path: str) -> None:
+    layer, call = _layer(), _call([(3, 20)])
+    assert _decoder(layer, angles=call.angles).is_available == (path != "torch")
     if path == "torch":
         with pytest.raises(KernelMissing, match="one by one"):
-            _call([(3, 20)]).run(layer)
+            call.run(layer)
 
 
 @needs_native
@@ -236,3 +251,73 @@ def test_layers_that_do_not_fit_each_other_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=r"wanted|got"):
             _call([(3, 20)]).run(PackedLayer(**{**fields, **change}))
+
+
+def _logits(call: Call, wanted: list[int], ids: list[int] | None = None, **more: Any) -> Tensor:
+    layers = _layer(norms=True), replace(_layer(bias=False), eps=1e-6)
+    decoder = replace(_decoder(*layers, angles=call.angles), **more)
+    count = len(call.x)
+    places = Places(positions=torch.arange(count), slots=call.slots, ragged=call.batch)
+    token_ids = torch.tensor([n * 7 % 40 for n in range(count)] if ids is None else ids)
+    memory = [call.kv, tuple(each.clone() for each in call.kv)]
+    return decoder(token_ids, places, wanted=torch.tensor(wanted, dtype=torch.long), kv=memory)
+
+
+@needs_native
+@pytest.mark.parametrize("pack", [pack_int8, pack_int4])
+def test_logits_are_the_head_of_what_the_layers_make_of_the_words(
+    pack: Callable[..., Any],
+) -> None:
+    call = _call([(3, 20), (1, 5)])
+    head = pack(torch.randn(40, WIDTH, generator=torch.Generator().manual_seed(5)))
+    layers = _layer(norms=True), replace(_layer(bias=False), eps=1e-6)
+    decoder = replace(_decoder(*layers, angles=call.angles), head=head)
+    ids = torch.tensor([0, 7, 39, 33])
+    words = torch.randn(40, WIDTH, generator=torch.Generator().manual_seed(6))
+    for table in (None, words):
+        x = head.rows(ids) if table is None else table[ids]
+        places = Places(positions=torch.arange(4), slots=call.slots, ragged=call.batch)
+        memory = [call.kv, tuple(each.clone() for each in call.kv)]
+        decoder.pass_layers(x, places, memory)
+        wanted = head(rms_norm(x, (WIDTH,), decoder.norm, decoder.eps))
+        got = _logits(call, [0, 1, 2, 3], ids.tolist(), head=head, words=table)
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+@needs_native
+@pytest.mark.parametrize("is_rounded", [False, True])
+def test_rows_that_nobody_wants_change_no_bit_of_the_others(is_rounded: bool) -> None:
+    call = _call(RAGGED)
+    if is_rounded:
+        call = _with_bytes(call)
+    every = _logits(call, list(range(len(call.x))))
+    some = [1, 19, 20, 21, 26, 57]  # of two sequences one row, of one three, of one none
+    assert torch.equal(_logits(call, some), every[some])
+    assert _logits(call, []).shape == (0, 40)
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("wanted", "ids", "problem"),
+    [
+        ([0], None, "row 0 is not among the last"),
+        ([1, 1], None, "row 1 is not among the last"),
+        ([2, 4], None, "row 4 is in no sequence"),
+        ([-1], None, "row -1 is not among the last"),
+        ([2], [0, 40, 0, 0], "token 40 of 40"),
+        ([2], [0, -1, 0, 0], "token -1 of 40"),
+    ],
+)
+def test_rows_and_tokens_that_are_not_there_are_refused(
+    wanted: list[int], ids: list[int] | None, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        _logits(_call([(3, 20), (1, 5)]), wanted, ids)
+
+
+@needs_native
+def test_positions_without_angles_are_refused() -> None:
+    call = _call([(3, 20)])
+    call.angles = (call.angles[0][:2], call.angles[1][:2])
+    with pytest.raises(ValueError, match="position 2 of 2"):
+        call.run(_layer())

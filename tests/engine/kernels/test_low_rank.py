@@ -120,11 +120,9 @@ def _adapted(rank: int, seed: int = 0) -> tuple[AdaptedLayer, dict[str, Tensor]]
 
 
 def _run(layer: PackedLayer, call: Call, owner: list[int], *adapters: AdaptedLayer) -> Tensor:
-    x = call.x.clone()
-    kv = (call.kv[0].clone(), call.kv[1].clone())
     own = LayerAdapters(owner=torch.tensor(owner, dtype=torch.int32), adapters=adapters)
-    layer(x, call.angles, kv, batch=call.batch, slots=call.slots, adapters=own)
-    return x
+    kv = (call.kv[0].clone(), call.kv[1].clone())
+    return replace(call, kv=kv).run(layer, adapters=[own])
 
 
 @needs_native
