@@ -63,6 +63,7 @@ class BatchingEngine:
         self._closed = False
         self._numbers = itertools.count()
         self._deadlines: list[tuple[float, int, Sequence]] = []
+        self._unheard: set[Stage] = set()  # have deltas that nobody was woken for
         self._watchdog = Watchdog(self.config.stuck_after_s)
 
     # What any thread may call.
@@ -218,14 +219,17 @@ class BatchingEngine:
             for work in inbox:
                 work()
             self._expire()
+            self._wake()
             for lane in [lane for lane in self._lanes.values() if lane.live]:
                 with self._watchdog.step(lane.info.name):
                     self._step(lane)
+                self._wake()
         for work in inbox:  # who waits for an answer gets one
             work()
         for key in list(self._lanes):
             for sequence in list(self._lanes[key].live):
                 self._end(sequence, FinishReason.CANCELLED)
+        self._wake()
 
     def _is_busy(self) -> bool:
         return any(lane.live for lane in self._lanes.values())
@@ -269,7 +273,7 @@ class BatchingEngine:
                 heapq.heappush(self._deadlines, (until, sequence.number, sequence))
         for request_id, problem in refused.items():
             finish = Finish(reason=FinishReason.FAILED, error=problem)
-            stage.put(Delta(request_id=request_id, finish=finish))
+            self._put(stage, Delta(request_id=request_id, finish=finish))
             for sequence in made.values():
                 if request_id in sequence.sources:
                     self._end(sequence, FinishReason.SOURCE_MISSING)
@@ -335,14 +339,23 @@ class BatchingEngine:
     def _say(self, sequence: Sequence, text: str, choice: Choice | None = None) -> None:
         sequence.said += text
         if text or choice is not None:
-            sequence.stage.put(
-                Delta(
-                    request_id=sequence.request.id,
-                    text=text,
-                    token_ids=() if choice is None else (choice.token_id,),
-                    logprobs=() if choice is None else sequence.sampler.report(choice),
-                )
+            delta = Delta(
+                request_id=sequence.request.id,
+                text=text,
+                token_ids=() if choice is None else (choice.token_id,),
+                logprobs=() if choice is None else sequence.sampler.report(choice),
             )
+            self._put(sequence.stage, delta)
+
+    def _put(self, stage: Stage, delta: Delta) -> None:
+        """Add a delta; those who wait are woken once for all that a step brings."""
+        stage.add(delta)
+        self._unheard.add(stage)
+
+    def _wake(self) -> None:
+        for stage in self._unheard:
+            stage.wake()
+        self._unheard.clear()
 
     def _tell_readers(self, sequence: Sequence) -> None:
         """Let those that read the sequence take up what it has said."""
@@ -376,7 +389,7 @@ class BatchingEngine:
         lane.runner.forget(sequence)
         counts = (sequence.prompt_tokens, sequence.answer_tokens)
         finish = sequence.times.finish(reason, problem, counts)
-        sequence.stage.put(Delta(request_id=sequence.request.id, finish=finish))
+        self._put(sequence.stage, Delta(request_id=sequence.request.id, finish=finish))
         if reason.succeeded:
             self._tell_readers(sequence)
             return

@@ -24,8 +24,9 @@ class Scored(NamedTuple):
     """A span with the logits that it wanted."""
 
     span: Span
-    rows: Tensor  # (rows, V) float32
-    likeliest: list[int]  # the id with the highest logit of each row
+    logits: Tensor  # (rows of the step, V) float32
+    first: int  # which of the rows is the first of the span's
+    likeliest: list[int]  # the id with the highest logit of each of its rows
 
 
 def choose(wanted: Seq[Scored], fail: Fail) -> Iterator[tuple[Span, list[Choice]]]:
@@ -33,13 +34,13 @@ def choose(wanted: Seq[Scored], fail: Fail) -> Iterator[tuple[Span, list[Choice]
 
     A row serves when all drafted tokens before it are what was chosen; the first that differs is the last.
     """
-    for span, rows, likeliest in wanted:
+    for span, logits, first, likeliest in wanted:
         if span.sequence.sampler.is_plain:
             choices = [Choice(token_id) for token_id in likeliest]
             yield span, choices[: 1 + _held(span.draft, choices)]
             continue
         try:
-            choices = _sampled(span, rows)
+            choices = _sampled(span, logits[first : first + len(likeliest)])
         except EngineError as problem:
             fail(span.sequence, problem)
         except Exception as error:  # whatever breaks in one request, the others go on

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from inferencecloud.engine.prompt import PromptEncoder
 from inferencecloud.engine.requests import Message, OutputOf, Request
 
-_TAIL_CHARS = 96  # so much is encoded anew each time; before it, ids are taken as settled
+_TAIL_CHARS = 32  # so much is encoded anew each time; before it, ids are taken as settled
 _WORD_BEGINS = re.compile(r"(?<=\w)(?= \w)")
 
 
@@ -33,9 +33,16 @@ class _Tail:
 
     settled: list[int] = field(default_factory=list)
     begins: int = 0
+    text: str | None = None
+    known: list[int] = field(default_factory=list)  # the ids of `text`, the last one left out
 
     def ids(self, text: str, encoder: PromptEncoder) -> list[int]:
         """Return the ids of the text so far, the last one left out."""
+        if text != self.text:  # else a later source has grown
+            self.text, self.known = text, self._encoded(text, encoder)
+        return self.known
+
+    def _encoded(self, text: str, encoder: PromptEncoder) -> list[int]:
         rest = text[self.begins :]
         if len(rest) > 2 * _TAIL_CHARS:
             places = [m.start() for m in _WORD_BEGINS.finditer(rest, 0, len(rest) - _TAIL_CHARS)]

@@ -236,13 +236,11 @@ class Lane:
         scored: list[Scored] = []
         row = 0
         for span in spans:
-            rows = span.rows
-            here = slice(row, row + rows)
-            row += rows
-            if not all(finite[here]):
+            first, row = row, row + span.rows
+            if not all(finite[first:row]):
                 fail(span.sequence, GenerationFailed("its scores are not finite numbers"))
-            elif rows:
-                scored.append(Scored(span, logits[here], likeliest[here]))
+            elif row > first:
+                scored.append(Scored(span, logits, first, likeliest[first:row]))
         return scored
 
 

@@ -63,11 +63,20 @@ class Stage:
             self._cancel(self, each)
 
     def put(self, delta: Delta) -> None:
-        """Add a delta; called by the engine alone. Nothing follows a request's finish."""
+        """Add a delta, and wake who waits; called by the engine alone."""
+        self.add(delta)
+        self.wake()
+
+    def add(self, delta: Delta) -> None:
+        """Add a delta without waking anybody: `wake` must follow. Nothing follows a request's finish."""
         with self._changed:
             if delta.request_id not in self._open:
                 return
             if delta.finish is not None:
                 self._open.discard(delta.request_id)
             self._deltas.append(delta)
+
+    def wake(self) -> None:
+        """Wake who waits for deltas."""
+        with self._changed:
             self._changed.notify_all()
