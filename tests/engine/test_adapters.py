@@ -39,10 +39,10 @@ from inferencecloud.engine.local import TransformersEngine
 from inferencecloud.engine.reading import read_decoder
 from inferencecloud.engine.scheduler import Limits
 from tests.engine.asking import ask, collect, write
+from tests.engine.briefing import STARTER, briefs
 from tests.engine.conftest import KEY
 from tests.engine.exactness import Reference
 from tests.engine.lora import merged, write_adapter
-from tests.engine.test_batching import STARTER, briefs
 
 KINDS = {  # what each adapter has of its own
     "all": {"seed": 1, "rank": 16},

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,100 +31,15 @@ from inferencecloud.engine.local import InvalidConfig
 from inferencecloud.engine.runner import PagedRunner
 from inferencecloud.engine.scheduler import Limits, Span
 from inferencecloud.training.tokens import train_tokenizer
-from tests.engine.asking import Written, ask, collect, write
+from tests.engine.asking import ask, collect, write
+from tests.engine.briefing import chain, expect_all
 from tests.engine.conftest import CORPUS, KEY
-from tests.engine.exactness import Reference, greedy
-
-STARTER = Path(__file__).parents[2] / "models" / "starter"
-VOICE = "You are the company's writer. Warm and plain. No exclamation marks."
-THINGS = ("Velora lamp", "Fjord kettle", "Brindle blanket", "Otso chair", "Nimbus bottle")
-KINDS = ("Write a tag line for the", "Write a short description of the", "Shorten: the")
-MANY = 200  # prompts of the long run
+from tests.engine.exactness import Reference
 
 
 @pytest.fixture(scope="module")
 def reference(tiny_artifact: Path) -> Reference:
     return Reference(tiny_artifact)
-
-
-@pytest.fixture(scope="module")
-def starter_reference() -> Reference:
-    return Reference(STARTER)
-
-
-@pytest.fixture(scope="module")
-def starter() -> Iterator[BatchingEngine]:
-    engine = BatchingEngine(BatchingConfig(threads=1, device="cpu"))
-    engine.load(STARTER, key="starter")
-    yield engine
-    engine.close()
-
-
-def brief(request_id: str, text: str, *, new_tokens: int, model: str = "starter") -> Request:
-    return Request(
-        id=request_id,
-        model=model,
-        messages=(Message(Role.SYSTEM, (Text(VOICE),)), Message(Role.USER, (Text(text),))),
-        sampling=greedy(new_tokens),
-    )
-
-
-def briefs(count: int, new_tokens: int) -> list[Request]:
-    chance = random.Random(4)
-    return [
-        brief(
-            str(n),
-            f"{chance.choice(KINDS)} {chance.choice(THINGS)}, ${chance.randint(5, 900)}, "
-            f"{chance.choice(['oak', 'brass', 'wool'])}, number {n}.",
-            new_tokens=chance.randint(new_tokens // 2, new_tokens),
-        )
-        for n in range(count)
-    ]
-
-
-def expect_all(reference: Reference, requests: list[Request], got: dict[str, Written]) -> None:
-    texts = {request_id: written.text for request_id, written in got.items()}
-    for request in requests:
-        prompt = reference.prompt(request, texts)
-        reference.expect(prompt, got[request.id].token_ids, request.sampling.max_new_tokens)
-
-
-def test_a_batch_of_briefs_is_written_as_by_transformers(
-    starter: BatchingEngine, starter_reference: Reference
-) -> None:
-    requests = briefs(6, 24)
-    expect_all(starter_reference, requests, collect(starter.submit(requests)))
-
-
-@pytest.mark.prove
-@pytest.mark.timeout(1800)
-def test_two_hundred_briefs_alone_and_in_every_mix(
-    starter: BatchingEngine, starter_reference: Reference
-) -> None:
-    requests = briefs(MANY, 48)
-    expect_all(starter_reference, requests, collect(starter.submit(requests)))
-    for request in requests:
-        expect_all(starter_reference, [request], collect(starter.submit([request])))
-    print(f"{2 * MANY} answers, {starter_reference.ties} ties")
-    assert starter_reference.ties <= MANY // 50
-
-
-def chain(reference_text: str = "Meet the lamp") -> list[Request]:
-    """Brief, then two that read it, then one that reads both; a system message that all share."""
-
-    def step(request_id: str, *segments: Text | OutputOf) -> Request:
-        messages = (
-            Message(Role.SYSTEM, (Text("A warm light. " * 3),)),
-            Message(Role.USER, segments),
-        )
-        return Request(id=request_id, model=KEY, messages=messages, sampling=greedy(20))
-
-    return [
-        step("a", Text(reference_text)),
-        step("b", Text("Shorten: "), OutputOf("a"), Text(" (please)")),
-        step("c", OutputOf("a")),
-        step("d", OutputOf("b"), Text(" and "), OutputOf("c"), Text(".")),
-    ]
 
 
 @settings(max_examples=12)
@@ -421,30 +333,3 @@ def test_a_memory_too_small_for_one_context_is_refused(tiny_artifact: Path) -> N
             engine.load(tiny_artifact, key=KEY)
     finally:
         engine.close()
-
-
-@pytest.mark.prove
-@pytest.mark.timeout(3000)
-def test_half_an_hour_of_comings_and_goings_leaks_nothing(batching: BatchingEngine) -> None:
-    """Random chains, a third of them cancelled: every block comes back, the memory does not grow."""
-    minutes = float(os.environ.get("PROVE_MINUTES", "30"))
-    chance, sizes = random.Random(8), []
-    end = time.monotonic() + minutes * 60
-    while time.monotonic() < end:
-        stages = [
-            batching.submit(chain(f"lamp {chance.random()}")) for _ in range(chance.randint(1, 8))
-        ]
-        for stage in stages:
-            if chance.random() < 0.33:
-                timer = threading.Timer(chance.random() * 0.2, stage.cancel)
-                timer.start()
-            collect(stage)
-        assert batching.metrics().kv_blocks_used == 0
-        sizes.append(_resident_bytes())
-    half = sizes[len(sizes) // 2 :]
-    print(f"{len(sizes)} rounds, {sizes[len(sizes) // 10]} -> {sizes[-1]} bytes resident")
-    assert half[-1] - half[0] < 4_000_000
-
-
-def _resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -12,9 +12,9 @@ from inferencecloud.engine.batching import BatchingEngine
 from inferencecloud.engine.config import BatchingConfig
 from inferencecloud.engine.scheduler import Limits
 from tests.engine.asking import collect
+from tests.engine.briefing import STARTER, briefs, chain, expect_all
 from tests.engine.conftest import KEY
 from tests.engine.exactness import Reference
-from tests.engine.test_batching import STARTER, briefs, chain, expect_all
 
 pytestmark = [
     pytest.mark.gpu,

@@ -19,8 +19,8 @@ from inferencecloud.engine.memory import KvMemory
 from inferencecloud.engine.reading import read_decoder
 from inferencecloud.engine.scheduler import Limits
 from tests.engine.asking import ask, collect
+from tests.engine.briefing import chain
 from tests.engine.conftest import KEY
-from tests.engine.test_batching import chain
 from tests.engine.test_decoder import STEPS, _batch
 
 # The tiny model: 2 (k, v) x 2 layers x 2 heads x 16 tokens x 16 wide, of 4 bytes or of 1 and a scale.

@@ -20,7 +20,7 @@ from inferencecloud.engine.kernels.artifact import quantize_artifact, read_packe
 from inferencecloud.engine.memory import KvMemory
 from inferencecloud.engine.reading import read_decoder, read_packed_decoder
 from tests.engine.asking import ask, collect
-from tests.engine.test_batching import chain
+from tests.engine.briefing import chain
 from tests.engine.test_decoder import STEPS, _batch
 
 BITS = (8, 4)
