@@ -1,4 +1,4 @@
-"""Every route and socket, by everybody who could try it (route_table.py)."""
+"""Every route, by everybody who could try it (route_table.py)."""
 
 import re
 import uuid
@@ -6,19 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from pytest_django.plugin import DjangoDbBlocker
 
-from apps.notebooks import mirrors
-from apps.realtime.database import close_threads
-from inferencecloud.routing import websocket_routes
 from tests.architecture import route_table
-from tests.architecture.route_table import EVERYBODY, FOREIGN, ROWS, SOCKETS, Row
+from tests.architecture.route_table import EVERYBODY, FOREIGN, ROWS, Row
 from tests.architecture.world import ANONYMOUS, World, client_of, make_world
-from tests.notebooks.browsers import Closed, Socket, joined, session_of
 
 TOKEN = re.compile(r"[A-Za-z0-9]{64}")  # of CSRF, another one in every answer
 
@@ -82,9 +78,17 @@ def _row_id(row: Row) -> str:
     return f"{row.method} {row.route}"
 
 
+@pytest.fixture(scope="module")
+def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """One world for the whole file; the tests take back what they do in it."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield make_world()
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def world(db: None) -> World:
-    return make_world()
+def world(made: World, db: None) -> World:
+    return made
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
@@ -131,59 +135,6 @@ def test_nothing_is_done_for_a_page_of_somebody_else(world: World, row: Row) -> 
     answer = client.post(_address(row, world.names), headers={"Origin": "https://evil.example"})
     assert answer.status_code == 403
     assert "Please try once more" in answer.text
-
-
-# --- sockets ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def threads_end() -> Iterator[None]:
-    """Give the database back before the test's tables are emptied."""
-    yield
-    close_threads()
-    mirrors.forget_all()
-
-
-def test_every_socket_has_a_row() -> None:
-    assert {route.name for route in websocket_routes} == set(SOCKETS)
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("threads_end")
-async def test_who_may_open_a_notebook_s_socket() -> None:
-    world = await sync_to_async(make_world)()
-    notebook = uuid.UUID(world.names["notebook"])
-    for name, user in world.people.items():
-        if name in SOCKETS["notebook"]:
-            socket, _welcome, _sync = await joined(notebook, user)
-            await socket.close()
-            continue
-        session = await sync_to_async(session_of)(user) if user else None
-        assert await _closed_with(notebook, session) == (4404 if user else 4401), name
-        assert await _closed_with(uuid.uuid4(), session) == (4404 if user else 4401), name
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("threads_end")
-async def test_a_socket_from_another_page_is_refused() -> None:
-    world = await sync_to_async(make_world)()
-    session = await sync_to_async(session_of)(world.people["writer"])
-    socket = Socket(world.names["notebook"], session, origin="evil.example")
-    with pytest.raises(Closed):
-        await socket.open()
-
-
-async def _closed_with(notebook: uuid.UUID, session: str | None) -> int:
-    from apps.notebooks.models import SCHEMA_VERSION
-
-    socket = Socket(notebook, session)
-    try:
-        await socket.open()
-        await socket.send({"type": "hello", "schema": SCHEMA_VERSION, "client": 1})
-        while True:
-            await socket.receive()
-    except Closed as closed:
-        return closed.code
 
 
 def test_topics_are_those_of_the_table() -> None:
