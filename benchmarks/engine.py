@@ -1,7 +1,7 @@
 """Our engine against others: chains of steps, load by many clients, and arithmetic.
 
     python benchmarks/peers/prepare.py     once: makes the peers and their models
-    python benchmarks/engine.py [--part chains|load|arithmetic ...] [--quick]
+    python benchmarks/engine.py [--part chains|load|arithmetic ...] [--precision P ...] [--people N ...]
 
 Every engine runs in a process and an environment of its own with all cores, one at a time while the others
 stand still, in rounds that alternate; figures are medians. A peer that is missing or ends is a failure. The
@@ -73,6 +73,9 @@ def main() -> None:
     parser.add_argument(
         "--precision", action="append", choices=("fp32", "int8", "w4"), help="what ours has"
     )
+    parser.add_argument(
+        "--people", action="append", type=int, help="at once, in chains: 1, 4, 16; all by default"
+    )
     parser.add_argument("--quick", action="store_true", help="short rounds: does it run at all?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where results are kept")
     chosen = parser.parse_args()
@@ -85,6 +88,9 @@ def main() -> None:
             plan = (QUICK if chosen.quick else FULL)[part]
             if chosen.precision:
                 plan = replace(plan, precisions=tuple(chosen.precision))
+            if chosen.people and part == "chains":
+                rounds = {people: plan.rounds[people] for people in chosen.people}
+                plan = replace(plan, rounds=rounds)
             found, tables[part] = PARTS[part](plan)
         except PeerFailed as problem:
             sys.exit(f"{part}: {problem}")
