@@ -74,7 +74,9 @@ class Places:
     def arguments(self) -> tuple[object, ...]:
         """Return the places as the compiled kernel takes them, the adapters aside."""
         ragged = self.ragged
-        return self.positions, self.slots, ragged.query_start, ragged.context, ragged.block_tables
+        own = (self.positions, self.slots)
+        shared = (ragged.query_start, ragged.context, ragged.block_tables)
+        return tuple(each.contiguous() for each in own + shared)
 
     def adapter_arguments(self) -> tuple[Tensor | None, list[Tensor | None], list[int]]:
         """Return the adapters as the compiled kernel takes them: owner, pairs, spans."""
@@ -117,7 +119,12 @@ class PackedDecoder:
         """
         keys, values = [each[0] for each in kv], [each[1] for each in kv]
         logits: Tensor = self._kernel().forward(
-            token_ids, *places.arguments(), wanted, keys, values, *places.adapter_arguments()
+            token_ids.contiguous(),
+            *places.arguments(),
+            wanted.contiguous(),
+            keys,
+            values,
+            *places.adapter_arguments(),
         )
         return logits
 

@@ -321,3 +321,16 @@ def test_positions_without_angles_are_refused() -> None:
     call.angles = (call.angles[0][:2], call.angles[1][:2])
     with pytest.raises(ValueError, match="position 2 of 2"):
         call.run(_layer())
+
+
+@needs_native
+def test_tensors_with_gaps_are_as_good() -> None:
+    call = _call([(3, 20), (1, 5)])
+    wanted, ids = [2, 3], [0, 7, 39, 33]
+    expected = _logits(call, wanted, ids)
+    layers = _layer(norms=True), replace(_layer(bias=False), eps=1e-6)
+    gaps = torch.tensor([ids, wanted * 2, [0, 1, 2, 3]]).t()
+    places = Places(positions=gaps[:, 2], slots=call.slots, ragged=call.batch)
+    memory = [call.kv, tuple(each.clone() for each in call.kv)]
+    decoder = _decoder(*layers, angles=call.angles)
+    assert torch.equal(decoder(gaps[:, 0], places, wanted=gaps[:2, 1], kv=memory), expected)
