@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument(
         "--people", action="append", type=int, help="at once, in chains: 1, 4, 16; all by default"
     )
+    parser.add_argument("--rounds", type=int, help="of chains, however many people")
     parser.add_argument("--quick", action="store_true", help="short rounds: does it run at all?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where results are kept")
     chosen = parser.parse_args()
@@ -88,8 +89,9 @@ def main() -> None:
             plan = (QUICK if chosen.quick else FULL)[part]
             if chosen.precision:
                 plan = replace(plan, precisions=tuple(chosen.precision))
-            if chosen.people and part == "chains":
-                rounds = {people: plan.rounds[people] for people in chosen.people}
+            if part == "chains":
+                people = chosen.people or plan.rounds
+                rounds = {count: chosen.rounds or plan.rounds[count] for count in people}
                 plan = replace(plan, rounds=rounds)
             found, tables[part] = PARTS[part](plan)
         except PeerFailed as problem:
