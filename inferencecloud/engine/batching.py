@@ -35,7 +35,7 @@ from inferencecloud.engine.requests import Delta, Finish, FinishReason, Request
 from inferencecloud.engine.sampling import Choice
 from inferencecloud.engine.sequence import Sequence
 from inferencecloud.engine.serial import EngineClosed, GenerationFailed, ModelNotLoaded
-from inferencecloud.engine.stage import Stage
+from inferencecloud.engine.stage import Outbox, Stage
 from inferencecloud.engine.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class BatchingEngine:
         self._closed = False
         self._numbers = itertools.count()
         self._deadlines: list[tuple[float, int, Sequence]] = []
-        self._unheard: set[Stage] = set()  # have deltas that nobody was woken for
+        self._outbox = Outbox()
         self._watchdog = Watchdog(self.config.stuck_after_s)
 
     # What any thread may call.
@@ -219,17 +219,17 @@ class BatchingEngine:
             for work in inbox:
                 work()
             self._expire()
-            self._wake()
+            self._outbox.wake()
             for lane in [lane for lane in self._lanes.values() if lane.live]:
                 with self._watchdog.step(lane.info.name):
                     self._step(lane)
-                self._wake()
+                self._outbox.wake()
         for work in inbox:  # who waits for an answer gets one
             work()
         for key in list(self._lanes):
             for sequence in list(self._lanes[key].live):
                 self._end(sequence, FinishReason.CANCELLED)
-        self._wake()
+        self._outbox.wake()
 
     def _is_busy(self) -> bool:
         return any(lane.live for lane in self._lanes.values())
@@ -273,7 +273,7 @@ class BatchingEngine:
                 heapq.heappush(self._deadlines, (until, sequence.number, sequence))
         for request_id, problem in refused.items():
             finish = Finish(reason=FinishReason.FAILED, error=problem)
-            self._put(stage, Delta(request_id=request_id, finish=finish))
+            self._outbox.put(stage, Delta(request_id=request_id, finish=finish))
             for sequence in made.values():
                 if request_id in sequence.sources:
                     self._end(sequence, FinishReason.SOURCE_MISSING)
@@ -345,17 +345,7 @@ class BatchingEngine:
                 token_ids=() if choice is None else (choice.token_id,),
                 logprobs=() if choice is None else sequence.sampler.report(choice),
             )
-            self._put(sequence.stage, delta)
-
-    def _put(self, stage: Stage, delta: Delta) -> None:
-        """Add a delta; those who wait are woken once for all that a step brings."""
-        stage.add(delta)
-        self._unheard.add(stage)
-
-    def _wake(self) -> None:
-        for stage in self._unheard:
-            stage.wake()
-        self._unheard.clear()
+            self._outbox.put(sequence.stage, delta)
 
     def _tell_readers(self, sequence: Sequence) -> None:
         """Let those that read the sequence take up what it has said."""
@@ -389,7 +379,7 @@ class BatchingEngine:
         lane.runner.forget(sequence)
         counts = (sequence.prompt_tokens, sequence.answer_tokens)
         finish = sequence.times.finish(reason, problem, counts)
-        self._put(sequence.stage, Delta(request_id=sequence.request.id, finish=finish))
+        self._outbox.put(sequence.stage, Delta(request_id=sequence.request.id, finish=finish))
         if reason.succeeded:
             self._tell_readers(sequence)
             return

@@ -80,3 +80,21 @@ class Stage:
         """Wake who waits for deltas."""
         with self._changed:
             self._changed.notify_all()
+
+
+class Outbox:
+    """Deltas of many stages; those who wait are woken once for all that a step brings."""
+
+    def __init__(self) -> None:
+        self._unheard: set[Stage] = set()
+
+    def put(self, stage: Stage, delta: Delta) -> None:
+        """Add a delta; `wake` must follow."""
+        stage.add(delta)
+        self._unheard.add(stage)
+
+    def wake(self) -> None:
+        """Wake who waits for what was put."""
+        for stage in self._unheard:
+            stage.wake()
+        self._unheard.clear()

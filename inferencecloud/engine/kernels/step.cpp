@@ -68,6 +68,8 @@ at::Tensor queries(const DecoderLayer& layer, int64_t number, Stream& stream, co
 
 // Where the wanted rows of each sequence begin, (sequences + 1); they are its last.
 at::Tensor starts_of(const at::Tensor& wanted, const at::Tensor& query_start) {
+  TORCH_CHECK_VALUE(query_start.dim() == 1 && query_start.size(0) > 0, "query_start: wanted (sequences + 1), got ",
+                    query_start.sizes());
   const int64_t sequences = query_start.size(0) - 1, rows = wanted.size(0);
   at::Tensor starts = at::empty({sequences + 1}, at::kInt);
   const int64_t* row = data<int64_t>(wanted, "wanted");

@@ -316,6 +316,14 @@ def test_rows_and_tokens_that_are_not_there_are_refused(
 
 
 @needs_native
+def test_a_batch_without_a_beginning_is_refused() -> None:
+    call = _call([(3, 20)])
+    call.batch = replace(call.batch, query_start=torch.empty(0, dtype=torch.int32))
+    with pytest.raises(ValueError, match="query_start: wanted"):
+        _logits(call, [2])
+
+
+@needs_native
 def test_positions_without_angles_are_refused() -> None:
     call = _call([(3, 20)])
     call.angles = (call.angles[0][:2], call.angles[1][:2])
