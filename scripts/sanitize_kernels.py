@@ -21,7 +21,7 @@ FLAGS = (
 )
 TESTS = [
     f"tests/engine/kernels/test_{name}.py"
-    for name in ("attention", "pages", "linear", "dense", "low_rank", "layer")
+    for name in ("attention", "pages", "linear", "dense", "low_rank", "layer", "team")
 ]
 RUN = """
 import sys

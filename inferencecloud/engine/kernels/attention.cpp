@@ -12,6 +12,7 @@ namespace {
 constexpr int kChunkTokens = 64;
 constexpr int kChunkBlocks = kChunkTokens / kBlockTokens;
 constexpr int kCacheLine = 64;  // bytes
+constexpr int kFewRows = 4;     // so few read the memory's bytes themselves; for more they are widened once
 
 // Sums side by side for each of `rows` rows: enough that no addition waits for the one before it, and no more
 // than the registers hold.
@@ -118,27 +119,15 @@ Chunk<Number> chunk_at(const Attention& a, const AttentionTile& tile, int begin,
   return chunk;
 }
 
-// Ask for a chunk that is read next: its pages lie anywhere, so the machine does not foresee them.
-template <typename Number>
-void prefetch(const Attention& a, const Chunk<Number>& chunk) {
-  const int64_t page = page_bytes(a.head_dim, Chunk<Number>::kHasScales);
-  for (int i = 0; i < kChunkBlocks; i++) {
-    if (chunk.keys[i] == nullptr) continue;
-    for (int64_t at = 0; at < page; at += kCacheLine) {
-      __builtin_prefetch((const uint8_t*)chunk.keys[i] + at);
-      __builtin_prefetch((const uint8_t*)chunk.values[i] + at);
-    }
-  }
+// Ask for what is read next: pages lie anywhere, so the machine does not foresee them. A few at a time, between the
+// arithmetic: of many at once the machine lets some go.
+inline void prefetch(const void* from, int64_t bytes) {
+  for (int64_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch((const uint8_t*)from + at);
 }
 
-// The keys of a chunk as float32, block by block: those of the memory, or what its bytes say.
-template <typename Number>
-void fetch_keys(const Attention& a, const Chunk<Number>& chunk, float* space, const float** keys) {
+// The keys of a chunk as float32, block by block, for many rows.
+void widen_keys(const Attention& a, const Chunk<int8_t>& chunk, float* space, const float** keys) {
   for (int i = 0; i < kChunkBlocks; i++) {
-    if constexpr (!Chunk<Number>::kHasScales) {
-      keys[i] = chunk.keys[i];
-      continue;
-    }
     const int numbers = kBlockTokens * a.head_dim;
     float* to = space + (int64_t)i * numbers;
     keys[i] = chunk.keys[i] == nullptr ? nullptr : to;
@@ -157,8 +146,8 @@ void fetch_scales(const Attention& a, const Chunk<int8_t>& chunk, const Rows& r)
 }
 
 // sums[R][N] = queries[R] . keys of N tokens, lane by lane.
-template <int R, int N>
-inline __attribute__((always_inline)) void score_some(const float* queries, const float* keys, int head_dim,
+template <int R, int N, typename Key>
+inline __attribute__((always_inline)) void score_some(const float* queries, const Key* keys, int head_dim,
                                                       Floats* sums, int stride) {
   Floats own[R][N] = {};
   for (int i = 0; i < head_dim; i += kLanes) {
@@ -174,16 +163,20 @@ inline __attribute__((always_inline)) void score_some(const float* queries, cons
   }
 }
 
-// scores[R][kChunkTokens] = queries[R] . keys, for the first `tokens`
-template <int R>
-void score(const float* queries, const float* const* keys, int head_dim, int tokens, float* scores) {
+// scores[R][kChunkTokens] = queries[R] . keys, for the first `tokens`. Blocks of `next`, where there is one, are
+// asked for meanwhile.
+template <int R, typename Key, typename Number>
+void score(const float* queries, const Key* const* keys, int head_dim, int tokens, float* scores,
+           const Chunk<Number>* next) {
   constexpr int some = wide(R) < kLanes ? wide(R) : kLanes;
   for (int at = 0; at < tokens; at += kLanes) {
-    const float* block = keys[at / kBlockTokens];
-    if (block == nullptr) continue;
-    block += at % kBlockTokens * head_dim;
+    const int number = at / kBlockTokens;
+    if (keys[number] == nullptr) continue;
+    const Key* block = keys[number] + at % kBlockTokens * head_dim;
+    const Number* ahead = next == nullptr ? nullptr : next->keys[number];
     Floats sums[R][kLanes];
     for (int n = 0; n < kLanes; n += some) {
+      if (ahead != nullptr) prefetch(ahead + (at % kBlockTokens + n) * head_dim, some * head_dim * sizeof(Number));
       score_some<R, some>(queries, block + n * head_dim, head_dim, sums[0] + n, kLanes);
     }
     for (int r = 0; r < R; r++) store(scores + r * kChunkTokens + at, sums_of_lanes(sums[r]));
@@ -235,7 +228,8 @@ void soften(const Attention& a, const Chunk<Number>& chunk, Sight sight, int row
 
 // outputs[R][V vectors from `at`] += scores[R] . values
 template <int R, int V, typename Number>
-void gather(const Chunk<Number>& chunk, const float* scores, int head_dim, int at, float* outputs) {
+void gather(const Chunk<Number>& chunk, const float* scores, int head_dim, int at, float* outputs,
+            const Chunk<Number>* next) {
   Floats sums[R][V];
   for (int r = 0; r < R; r++) {
     for (int v = 0; v < V; v++) sums[r][v] = load(outputs + r * head_dim + at + v * kLanes);
@@ -244,7 +238,9 @@ void gather(const Chunk<Number>& chunk, const float* scores, int head_dim, int a
     if (chunk.values[block] == nullptr) continue;
     const int left = chunk.end - chunk.begin - block * kBlockTokens;
     const int tokens = left < kBlockTokens ? left : kBlockTokens;
+    const Number* ahead = next == nullptr ? nullptr : next->values[block];
     for (int t = 0; t < tokens; t++) {
+      if (ahead != nullptr) prefetch(ahead + t * head_dim + at, V * kLanes * sizeof(Number));
       const Number* value = chunk.values[block] + t * head_dim + at;
       for (int v = 0; v < V; v++) {
         const Floats values = load(value + v * kLanes);
@@ -259,20 +255,30 @@ void gather(const Chunk<Number>& chunk, const float* scores, int head_dim, int a
   }
 }
 
-template <int R, typename Number>
-void attend_rows(const Attention& a, const AttentionTile& tile, const Chunk<Number>& chunk, const float* const* keys,
-                 int row, const Rows& r) {
+template <int R, typename Key, typename Number>
+void attend_rows(const Attention& a, const AttentionTile& tile, const Chunk<Number>& chunk, const Key* const* keys,
+                 int row, const Rows& r, const Chunk<Number>* next) {
   constexpr int vectors = wide(R);
   const float* queries = r.queries + (int64_t)row * a.head_dim;
   float* outputs = r.outputs + (int64_t)row * a.head_dim;
   float* scores = r.scores + (int64_t)row * kChunkTokens;
-  score<R>(queries, keys, a.head_dim, chunk.end - chunk.begin, scores);
+  score<R>(queries, keys, a.head_dim, chunk.end - chunk.begin, scores, next);
   for (int i = 0; i < R; i++) soften(a, chunk, sight_of(a, tile, row + i), row + i, r);
   int at = 0;
   for (; at + vectors * kLanes <= a.head_dim; at += vectors * kLanes) {
-    gather<R, vectors>(chunk, scores, a.head_dim, at, outputs);
+    gather<R, vectors>(chunk, scores, a.head_dim, at, outputs, next);
   }
-  for (; at < a.head_dim; at += kLanes) gather<R, 1>(chunk, scores, a.head_dim, at, outputs);
+  for (; at < a.head_dim; at += kLanes) gather<R, 1>(chunk, scores, a.head_dim, at, outputs, next);
+}
+
+// Rows `row` .. `to` of the tile; the first of them ask for the next chunk.
+template <typename Key, typename Number>
+void attend_chunk(const Attention& a, const AttentionTile& tile, const Chunk<Number>& chunk, const Key* const* keys,
+                  int row, int to, const Rows& r, const Chunk<Number>* next) {
+  for (; row + 4 <= to; row += 4, next = nullptr) attend_rows<4>(a, tile, chunk, keys, row, r, next);
+  if (to - row == 3) attend_rows<3>(a, tile, chunk, keys, row, r, next);
+  if (to - row == 2) attend_rows<2>(a, tile, chunk, keys, row, r, next);
+  if (to - row == 1) attend_rows<1>(a, tile, chunk, keys, row, r, next);
 }
 
 void finish_rows(const Attention& a, const AttentionTile& tile, int rows, const Rows& r) {
@@ -295,19 +301,20 @@ void attend_tile(const Attention& a, const AttentionTile& tile, float* scratch) 
   while (next.begin < seen.end) {
     const Chunk<Number> chunk = next;
     next = chunk_at<Number>(a, tile, chunk.begin + kChunkTokens, seen);
-    prefetch(a, next);
-    const float* keys[kChunkBlocks];
-    fetch_keys(a, chunk, r.keys, keys);
-    if constexpr (Chunk<Number>::kHasScales) fetch_scales(a, chunk, r);
     // Rows are ordered by position: those that see nothing of the chunk stand at the ends.
     int from = 0, to = rows;
     while (from < to && sight_of(a, tile, from).end <= chunk.begin) from++;
     while (from < to && sight_of(a, tile, to - 1).begin >= chunk.end) to--;
-    int row = from;
-    for (; row + 4 <= to; row += 4) attend_rows<4>(a, tile, chunk, keys, row, r);
-    if (to - row == 3) attend_rows<3>(a, tile, chunk, keys, row, r);
-    if (to - row == 2) attend_rows<2>(a, tile, chunk, keys, row, r);
-    if (to - row == 1) attend_rows<1>(a, tile, chunk, keys, row, r);
+    if constexpr (Chunk<Number>::kHasScales) {
+      fetch_scales(a, chunk, r);
+      if (to - from > kFewRows) {
+        const float* keys[kChunkBlocks];
+        widen_keys(a, chunk, r.keys, keys);
+        attend_chunk(a, tile, chunk, keys, from, to, r, &next);
+        continue;
+      }
+    }
+    attend_chunk(a, tile, chunk, chunk.keys, from, to, r, &next);
   }
   finish_rows(a, tile, rows, r);
 }

@@ -95,8 +95,8 @@ def compile_to(target: Path, *, scratch: Path, flags: tuple[str, ...] = ()) -> N
     torch = Path(spec.origin).parent
     paths = _PATHS_OF_MACHINE.get(platform.machine(), ("portable",))
     commands = {
-        part: ["-fopenmp", f"-I{torch / 'include'}", str(SOURCES / f"{part}.cpp")]
-        for part in ("operators", "adapters", "step", "decoder")
+        part: [f"-I{torch / 'include'}", str(SOURCES / f"{part}.cpp")]
+        for part in ("operators", "adapters", "step", "decoder", "team")
     }
     for path, (part, rounding) in product(paths, _ARITHMETIC.items()):
         if path in _LINEAR_ONLY and part != "linear":
@@ -113,7 +113,7 @@ def compile_to(target: Path, *, scratch: Path, flags: tuple[str, ...] = ()) -> N
     for job in jobs:
         job.result()
     libraries = [f"-L{torch / 'lib'}", "-ltorch_cpu", "-lc10"]
-    _compile(["-shared", "-fopenmp", *flags, *parts, *libraries, "-o", str(target)])
+    _compile(["-shared", "-pthread", *flags, *parts, *libraries, "-o", str(target)])
 
 
 def _sources() -> list[Path]:

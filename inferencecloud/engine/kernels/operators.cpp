@@ -14,7 +14,6 @@
 #include <unistd.h>
 #endif
 
-
 #if defined(__x86_64__)
 extern const AttentionKernels attention_avx512, attention_avx_vnni, attention_vnni256, attention_avx2;
 extern const LinearKernels linear_amx, linear_avx512, linear_avx_vnni, linear_vnni256, linear_avx2;
@@ -234,9 +233,7 @@ void multiply(const Linear& layer, const float* x, int64_t tokens, float* out, c
   const Tokens quantized = {(int)tokens, scratch<int8_t>(tokens * layer.padded_in), scratch<float>(tokens),
                             scratch<int32_t>(tokens * (layer.padded_in / layer.group)), added};
   const LinearKernels& kernels = *path().linear;
-  at::parallel_for(0, tokens, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) kernels.quantize(layer, x + i * layer.in, quantized, i);
-  });
+  each_token(tokens, [&](int64_t i) { kernels.quantize(layer, x + i * layer.in, quantized, i); });
   // Panels that stand beside each other are one stream of memory: each thread takes some at once.
   const int64_t count = (layer.out + kPanelRows - 1) / kPanelRows;
   const int64_t piece = std::max<int64_t>(1, count / (4 * at::get_num_threads()));

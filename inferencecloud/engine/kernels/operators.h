@@ -6,21 +6,25 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
-#include <atomic>
 #include <optional>
 #include <vector>
 
 #include "kernels.h"
+#include "team.h"
 
 // Calls work(item) for items 0 .. count; who is free takes the next.
 template <typename Work>
 void share_out(int64_t count, const Work& work) {
-  std::atomic<int64_t> next{0};
-  const int64_t threads = std::min<int64_t>(count, at::get_num_threads());
-  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t thread = begin; thread < end; thread++) {
-      for (int64_t item = next++; item < count; item = next++) work(item);
-    }
+  const auto call = [](const void* context, int64_t item) { (*static_cast<const Work*>(context))(item); };
+  share_out(count, at::get_num_threads(), call, &work);
+}
+
+// Calls work(token) for each token, some at once: one alone is sooner done than given away.
+template <typename Work>
+void each_token(int64_t tokens, const Work& work) {
+  constexpr int64_t piece = 4;
+  share_out((tokens + piece - 1) / piece, [&](int64_t i) {
+    for (int64_t token = i * piece; token < std::min(tokens, (i + 1) * piece); token++) work(token);
   });
 }
 

@@ -11,14 +11,6 @@
 
 namespace {
 
-// Calls work(token) for each token; few tokens are not worth waking other threads for.
-template <typename Work>
-void each_token(int64_t tokens, const Work& work) {
-  at::parallel_for(0, tokens, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) work(i);
-  });
-}
-
 void rotate(const Angles& angles, int64_t position, const float* from, float* to) {
   const int64_t half = angles.head_dim / 2;
   const float *cos = angles.cos + position * half, *sin = angles.sin + position * half;
@@ -102,7 +94,10 @@ void add_product(const Linear& layer, const float* from, at::Tensor& x, const Ad
   multiply(layer, from, x.size(0), made.mutable_data_ptr<float>(), added);
   const float* more = made.const_data_ptr<float>();
   float* to = x.mutable_data_ptr<float>();
-  for (int64_t i = 0; i < made.numel(); i++) to[i] += more[i];
+  const int64_t width = x.size(1);
+  each_token(x.size(0), [&](int64_t i) {
+    for (int64_t j = i * width; j < (i + 1) * width; j++) to[j] += more[j];
+  });
 }
 
 }  // namespace

@@ -91,11 +91,12 @@ inline Floats sums_of_lanes(Floats* values) {
   if constexpr (step == 0) {
     return values[0];
   } else {
-    const Ints is_upper = (kLaneNumbers & step) != 0;
+    constexpr Ints is_upper = (kLaneNumbers & step) != 0;
+    constexpr Ints other = (kLaneNumbers ^ step) | (is_upper & kLanes);  // lanes of the second are numbered on
 #pragma GCC unroll 8
     for (int i = 0; i < step; i++) {
-      const Floats own = is_upper ? values[i + step] : values[i], other = is_upper ? values[i] : values[i + step];
-      values[i] = own + __builtin_shuffle(other, kLaneNumbers ^ step);
+      const Floats own = is_upper ? values[i + step] : values[i];
+      values[i] = own + __builtin_shuffle(values[i], values[i + step], other);
     }
     return sums_of_lanes<step / 2>(values);
   }
