@@ -19,7 +19,9 @@ constexpr int kTileTokens = 6;
 #else
 constexpr int kTileTokens = 3;
 #endif
-constexpr int kTileTokens4 = kCarries ? 2 : kTileTokens;
+// With 4 bits there are floating sums besides, where there is more than one tile.
+constexpr int kTileTokens4 = kCarries ? 2 : kTileTokens < 8 ? kTileTokens : 8;
+constexpr int kTilesOfNibbles = kCarries ? 1 : 2;  // for more tiles a panel is unpacked once
 
 // Write numbers as bytes and return their scale. Values that are no numbers make a scale that is none.
 float quantize_row(const float* x, int width, int8_t* values) {
@@ -206,8 +208,11 @@ template <int T>
 void multiply4(const Linear& layer, const Tokens& tokens, int first, int panel, const uint8_t* unpacked, float* out) {
   const int groups = layer.padded_in / layer.group, quads = layer.group / kQuad;
   const uint8_t* at = layer.panels + panel * layer.panel_bytes;
+  const int64_t group_bytes = kScaleBytes + quads / 2 * kPanelQuadBytes;
+  const bool asks = unpacked != nullptr && first == 0;  // for the next panel, while this one is computed
   Floats scaled[T][kPanelVectors] = {};
   for (int g = 0; g < groups; g++) {
+    for (int64_t i = 0; asks && i < group_bytes; i += 64) __builtin_prefetch(at + layer.panel_bytes + i);
     const int8_t* values[T];
     Sums sums[T];
     for (int t = 0; t < T; t++) {
@@ -224,7 +229,7 @@ void multiply4(const Linear& layer, const Tokens& tokens, int first, int panel, 
       const Floats scale = load_half(at, v);
       for (int t = 0; t < T; t++) scaled[t][v] += __builtin_convertvector(sums[t].of[v], Floats) * scale;
     }
-    at += kScaleBytes + quads / 2 * kPanelQuadBytes;
+    at += group_bytes;
   }
   for (int t = 0; t < T; t++) finish(layer, tokens, first + t, panel, scaled[t], out);
 }
@@ -340,7 +345,7 @@ void multiply(const Linear& layer, const Tokens& tokens, int panel, uint8_t* scr
 #endif
   const int most = layer.bits == 8 || tokens.count <= kTileTokens ? kTileTokens : kTileTokens4;
   const int tiles = (tokens.count + most - 1) / most;
-  const bool is_unpacked = layer.bits == 4 && tiles > 1;
+  const bool is_unpacked = layer.bits == 4 && tiles > kTilesOfNibbles;
   if (is_unpacked) unpack<false>(layer, panel, scratch);
   for (int i = 0; i < tiles; i++) {
     const int first = (int64_t)tokens.count * i / tiles, end = (int64_t)tokens.count * (i + 1) / tiles;
