@@ -1,8 +1,7 @@
 """How many threads a step is worth: a small one is done by one thread before others have begun.
 
-Threads that wait for each other spin. Beside other work - the web server, whoever takes up the words - a step
-of a millisecond is then held up for longer than sharing it saves, so sharing must save a good part of that,
-measured at warm-up.
+A helper that other work - the web server, whoever takes up the words - puts aside holds up the piece of work
+that it has begun, so sharing must save something worth that, measured at warm-up.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from inferencecloud.engine.sequence import Sequence
 
 _SIZES = (1, 2, 4, 8, 16)  # tokens of a step
 _TIMES = 5
-_WORTH_S = 0.5e-3  # what sharing a step must save
+_WORTH_S = 0.1e-3  # what sharing a step must save
 _LARGE_S = 10e-3  # a step of one token that takes one thread so long is always shared
 
 
