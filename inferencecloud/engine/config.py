@@ -160,5 +160,6 @@ def _kv_dtype(decoder: Decoder, bits: int | None) -> torch.dtype:
     if bits is not None and bits not in {8, own}:
         raise KvBitsUnsupported(bits, f"here {own}")
     if bits is None:
-        return BYTES if decoder.whole is not None else decoder.dtype
+        is_quantized = decoder.whole is not None and decoder.whole.is_quantized
+        return BYTES if is_quantized else decoder.dtype
     return BYTES if bits == 8 else decoder.dtype

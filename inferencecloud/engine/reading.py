@@ -228,7 +228,7 @@ def _in_one_call(decoder: Decoder) -> PackedDecoder | None:
     is_simple = decoder.embedding_scale == 1 and not decoder.logit_softcap
     if not is_simple or len(decoder.rotaries) != 1 or None in layers:
         return None
-    if not isinstance(head, PackedLinear) or not isinstance(norm, RmsNorm):
+    if not isinstance(head, PackedLinear | PanelledDense) or not isinstance(norm, RmsNorm):
         return None
     return PackedDecoder(
         layers=tuple(layer for layer in layers if layer is not None),
@@ -241,11 +241,13 @@ def _in_one_call(decoder: Decoder) -> PackedDecoder | None:
 
 
 def _packed_layer(layer: Layer, decoder: Decoder) -> PackedLayer | None:
-    """Return the layer for the kernel; None where its weights are not packed, or it has more norms."""
+    """Return the layer for the kernel; None where its weights are torch's own, or it is of another form."""
     linears = [layer.qkv, layer.out, layer.up, layer.down]
-    packed = [linear for linear in linears if isinstance(linear, PackedLinear)]
+    packed = [linear for linear in linears if isinstance(linear, PackedLinear | PanelledDense)]
     first, second = layer.attention_norm, layer.ffn_norm
     if len(packed) != len(linears) or layer.after_ffn_norm is not None:
+        return None
+    if layer.activation not in {None, F.silu} or not layer.is_gated:
         return None
     if not isinstance(first, RmsNorm) or not isinstance(second, RmsNorm):
         return None

@@ -37,7 +37,7 @@ def _two_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("token_s", "alone_below"),
-    [(0.00001, 17), (0.0004, 3), (0.006, 0), (0.02, 0)],
+    [(0.00001, 17), (0.0001, 3), (0.006, 0), (0.02, 0)],
     ids=["tiny", "small", "middling", "large"],
 )
 def test_what_sharing_saves_decides(

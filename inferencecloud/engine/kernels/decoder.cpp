@@ -12,9 +12,10 @@ using Numbers = std::vector<int64_t>;
 
 // panels, row_scale and bias, the shape as checked_linear takes it; what it is to be called in a refusal.
 Linear linear_of(const Tensors& tensors, at::IntArrayRef shapes, int64_t number, const char* name) {
-  const std::optional<at::Tensor> panels = tensors.get(3 * number), row_scale = tensors.get(3 * number + 1);
-  TORCH_CHECK_VALUE(panels && row_scale, name, " has no weights");
-  return checked_linear(*panels, *row_scale, tensors.get(3 * number + 2), shapes.slice(5 * number, 5));
+  const std::optional<at::Tensor> panels = tensors.get(3 * number);
+  TORCH_CHECK_VALUE(panels, name, " has no weights");
+  return checked_linear(*panels, tensors.get(3 * number + 1), tensors.get(3 * number + 2),
+                        shapes.slice(5 * number, 5));
 }
 
 void check_linear(const Linear& layer, const char* name, int64_t in, int64_t width) {
@@ -28,8 +29,16 @@ const float* norm_of(const std::optional<at::Tensor>& weight, const char* name, 
   return data<float>(*weight, name);
 }
 
-// A row of the weight, as PackedLinear.rows has it.
+template <typename Number>
+void floating_row_of(const Linear& layer, int64_t row, float* to) {
+  const Number* at = (const Number*)layer.panels + row / kDenseRows * layer.in * kDenseRows + row % kDenseRows;
+  for (int64_t i = 0; i < layer.in; i++) to[i] = (float)at[i * kDenseRows];
+}
+
+// A row of the weight, as the layer's `rows` has it in Python.
 void row_of(const Linear& layer, int64_t row, float* to) {
+  if (layer.bits == 32) return floating_row_of<float>(layer, row, to);
+  if (layer.bits == 16) return floating_row_of<c10::BFloat16>(layer, row, to);
   const uint8_t* panel = layer.panels + row / kPanelRows * layer.panel_bytes;
   const int64_t place = row % kPanelRows;
   const float scale = layer.row_scale[row];

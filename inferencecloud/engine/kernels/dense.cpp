@@ -90,6 +90,13 @@ void multiply(const Dense& layer, const float* x, int tokens, int panel, float* 
   }
 }
 
+void gate(const float* both, int width, float* out) {
+  for (int i = 0; i < width; i += kLanes) {
+    const int count = width - i;
+    store_some(out + i, silu_times(load_some(both + i, count), load_some(both + width + i, count)), count);
+  }
+}
+
 }  // namespace
 
-extern const DenseKernels KERNELS = {multiply};
+extern const DenseKernels KERNELS = {multiply, gate};

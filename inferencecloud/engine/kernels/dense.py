@@ -42,6 +42,11 @@ class PanelledDense:
         return out if added is None else out.add_(added.values)
 
     @property
+    def numbers(self) -> list[int]:
+        """Return the shape as the compiled decoder takes it."""
+        return [self.panels.dtype.itemsize * 8, 0, self.panels.shape[1], self.outputs, 0]
+
+    @property
     def size(self) -> tuple[int, int]:
         """Return the rows and columns of the weight."""
         return self.outputs, self.panels.shape[1]

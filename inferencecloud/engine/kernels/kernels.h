@@ -37,15 +37,16 @@ struct AttentionTile {
 constexpr int kPanelRows = 32;  // outputs that are computed together
 constexpr int kQuad = 4;        // inputs that one instruction multiplies
 
-// A linear layer with weights of 8 or 4 bits, as packing.py lays it out.
+// A linear layer: with weights of 8 or 4 bits as linear.py lays it out, or with floating ones as dense.py does.
 struct Linear {
   const uint8_t* panels;   // (panels, panel_bytes)
-  const float* row_scale;  // (panels * kPanelRows)
-  const float* bias;       // (panels * kPanelRows), or null
+  const float* row_scale;  // (panels * kPanelRows); null where weights are floating
+  const float* bias;       // (panels * kPanelRows, or kDenseRows), or null
   int64_t panel_bytes;
-  int bits, in, padded_in, out;
+  int bits;  // of a weight: 8, 4; 32 for float32, 16 for bfloat16
+  int in, padded_in, out;
   int group;       // inputs that share a scale and a sum: padded_in where bits is 8
-  bool is_gated;   // half a panel gates the other half (SwiGLU)
+  bool is_gated;   // half of the outputs gate the other half (SwiGLU): of a panel, or of all where weights are floating
 };
 
 // What adapters add to the outputs of some tokens, before the layer gates them.
@@ -90,4 +91,5 @@ struct LinearKernels {
 
 struct DenseKernels {
   void (*multiply)(const Dense&, const float* x, int tokens, int panel, float* scratch, float* out);
+  void (*gate)(const float* both, int width, float* out);  // out = silu(both) * (both + width), of one token
 };

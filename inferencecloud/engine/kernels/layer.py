@@ -1,6 +1,7 @@
 """A decoder of the Llama family in one call of a compiled kernel (decoder.cpp, step.cpp).
 
-For decoding, where a layer takes some hundred microseconds, so that every call from Python counts.
+For decoding, where a layer takes some hundred microseconds, so that every call from Python counts. Its linear
+layers are all packed (8 or 4 bits), or all panelled (floating weights).
 
 Shapes: N tokens, R rows whose next token is wanted, E model width, D head width, V vocabulary, C positions.
 """
@@ -16,11 +17,13 @@ from torch import Tensor
 
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.kernels.attention import AttentionForm, RaggedBatch
+from inferencecloud.engine.kernels.dense import PanelledDense
 from inferencecloud.engine.kernels.linear import PackedLinear
 from inferencecloud.engine.kernels.low_rank import LayerAdapters
 from inferencecloud.engine.kernels.native import is_native
 
 Memory = Sequence[tuple[Tensor, Tensor]]  # of every layer, as for `paged_attention`
+Product = PackedLinear | PanelledDense
 
 
 class KernelMissing(EngineError):
@@ -35,17 +38,17 @@ class KernelMissing(EngineError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedLayer:
-    """A layer whose four products have packed weights; `up` is gated."""
+    """A layer whose four products have weights of our own layout; `up` is gated by SiLU."""
 
     attention_norm: Tensor  # (E) float32, as all norms
     ffn_norm: Tensor  # (E)
     query_norm: Tensor | None = None  # (D)
     key_norm: Tensor | None = None
     eps: float
-    qkv: PackedLinear
-    out: PackedLinear
-    up: PackedLinear
-    down: PackedLinear
+    qkv: Product
+    out: Product
+    up: Product
+    down: Product
     heads: int
     kv_heads: int
     form: AttentionForm
@@ -53,9 +56,11 @@ class PackedLayer:
     def arguments(self) -> tuple[object, ...]:
         """Return the layer as the compiled kernel takes it."""
         linears = (self.qkv, self.out, self.up, self.down)
+        numbers = [each.numbers for each in linears]
+        numbers[2][-1] = 1  # gated, whether or not it is so by itself
         return (
             [tensor for each in linears for tensor in _tensors(each)],
-            [number for each in linears for number in each.numbers],
+            [number for each in numbers for number in each],
             [self.attention_norm, self.ffn_norm, self.query_norm, self.key_norm],
             [self.heads, self.kv_heads, self.form.window],
             [self.eps, self.form.scale, self.form.soft_cap],
@@ -89,13 +94,13 @@ class Places:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class PackedDecoder:
-    """A decoder whose products have packed weights, from ids to logits."""
+    """A decoder whose products have weights of our own layout, from ids to logits."""
 
     layers: tuple[PackedLayer, ...]
     norm: Tensor  # (E) float32
     eps: float
     words: Tensor | None = None  # (V, E) float32; None: the rows of the head
-    head: PackedLinear
+    head: Product
     angles: tuple[Tensor, Tensor]  # cosine and sine of every position, (C, 1, D / 2) float32 each
     _compiled: Any = field(init=False, default=None, repr=False)
 
@@ -103,6 +108,11 @@ class PackedDecoder:
     def is_available(self) -> bool:
         """Tell whether the kernel is there and takes such a decoder."""
         return is_native() and self.angles[0].shape[-1] % 8 == 0
+
+    @property
+    def is_quantized(self) -> bool:
+        """Tell whether its weights and activations are rounded."""
+        return isinstance(self.head, PackedLinear)
 
     def __call__(self, token_ids: Tensor, places: Places, *, wanted: Tensor, kv: Memory) -> Tensor:
         """Return the logits (R, V) float32; keys and values go to the memory.
@@ -156,5 +166,6 @@ class PackedDecoder:
         return self._compiled
 
 
-def _tensors(linear: PackedLinear) -> list[Tensor | None]:
-    return [linear.panels, linear.row_scale, linear.bias]
+def _tensors(linear: Product) -> list[Tensor | None]:
+    row_scale = linear.row_scale if isinstance(linear, PackedLinear) else None
+    return [linear.panels, row_scale, linear.bias]

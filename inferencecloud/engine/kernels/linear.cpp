@@ -54,20 +54,6 @@ void quantize(const Linear& layer, const float* x, const Tokens& tokens, int tok
   }
 }
 
-inline Floats silu_times(Floats gate, Floats up) { return gate / (1.0f + exponential(-gate)) * up; }
-
-inline void store_some(float* to, Floats values, int count) {
-  if (count >= kLanes) return store(to, values);
-  for (int i = 0; i < count; i++) to[i] = values[i];
-}
-
-inline Floats load_some(const float* from, int count) {
-  if (count >= kLanes) return load(from);
-  Floats values = {};
-  for (int i = 0; i < count; i++) values[i] = from[i];
-  return values;
-}
-
 // Add what an adapter makes of the token; half a panel are gates, the other half what they gate.
 inline void add(const Linear& layer, const float* values, int panel, Floats* sums) {
   const int halves = layer.is_gated ? 2 : 1, vectors = kPanelVectors / halves, width = layer.out / halves;

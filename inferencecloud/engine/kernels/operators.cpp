@@ -2,8 +2,11 @@
 // share the work among torch's threads.
 #include "operators.h"
 
+#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include <array>
+#include <atomic>
 #include <string>
 
 #if defined(__x86_64__)
@@ -204,10 +207,29 @@ const int64_t* checked_slots(const at::Tensor& slots, const Memory& memory) {
   return slot;
 }
 
-Linear checked_linear(const at::Tensor& panels, const at::Tensor& row_scale, const std::optional<at::Tensor>& bias,
-                      at::IntArrayRef shape) {
+namespace {
+
+// The same of floating weights: panels (panels, in, kDenseRows) float32 or bfloat16.
+Linear checked_floating(const at::Tensor& panels, const std::optional<at::Tensor>& bias, at::IntArrayRef shape) {
+  const int64_t bits = shape[0], in = shape[2], rows = shape[3], count = (rows + kDenseRows - 1) / kDenseRows;
+  TORCH_CHECK_VALUE(in > 0 && rows > 0, "wanted some inputs and outputs, got ", in, " and ", rows);
+  TORCH_CHECK_VALUE(!shape[4] || rows % 2 == 0, "wanted an even number of outputs to gate, got ", rows);
+  check_shape(panels, "panels", {count, in, kDenseRows});
+  if (bias) check_shape(*bias, "bias", {count * kDenseRows});
+  const void* weights =
+      bits == 32 ? (const void*)data<float>(panels, "panels") : (const void*)data<c10::BFloat16>(panels, "panels");
+  return {(const uint8_t*)weights, nullptr, bias ? data<float>(*bias, "bias") : nullptr, in * kDenseRows * bits / 8,
+          (int)bits, (int)in, (int)in, (int)rows, (int)in, shape[4] != 0};
+}
+
+}  // namespace
+
+Linear checked_linear(const at::Tensor& panels, const std::optional<at::Tensor>& row_scale,
+                      const std::optional<at::Tensor>& bias, at::IntArrayRef shape) {
   TORCH_CHECK_VALUE(shape.size() == 5, "shape: wanted (bits, group, in, out, gated)");
   const int64_t bits = shape[0], in = shape[2], rows = shape[3];
+  if (bits == 32 || bits == 16) return checked_floating(panels, bias, shape);
+  TORCH_CHECK_VALUE(row_scale, "wanted the scale of every row");
   TORCH_CHECK_VALUE(bits == 8 || (bits == 4 && (shape[1] == 32 || shape[1] == 64)), "got ", bits,
                     " bits in groups of ", shape[1]);
   TORCH_CHECK_VALUE(in > 0 && in <= 131072 && rows > 0, "wanted 1 to 131072 inputs and some outputs, got ", in,
@@ -218,9 +240,9 @@ Linear checked_linear(const at::Tensor& panels, const at::Tensor& row_scale, con
   const int64_t panel_bytes =
       bits == 8 ? padded_in * kPanelRows : padded_in / group * (kPanelRows * 2 + group * kPanelRows / 2);
   check_shape(panels, "panels", {count, panel_bytes});
-  check_shape(row_scale, "row_scale", {count * kPanelRows});
+  check_shape(*row_scale, "row_scale", {count * kPanelRows});
   if (bias) check_shape(*bias, "bias", {count * kPanelRows});
-  return {data<uint8_t>(panels, "panels"), data<float>(row_scale, "row_scale"),
+  return {data<uint8_t>(panels, "panels"), data<float>(*row_scale, "row_scale"),
           bias ? data<float>(*bias, "bias") : nullptr, panel_bytes, (int)bits, (int)in, (int)padded_in, (int)rows,
           (int)group, shape[4] != 0};
 }
@@ -229,19 +251,68 @@ int64_t width_of(const Linear& layer) { return layer.is_gated ? layer.out / 2 : 
 
 const LinearKernels& linear_kernels() { return *path().linear; }
 
+namespace {
+
+// Panels that stand beside each other: one stream of memory for one thread.
+struct alignas(64) Stretch {
+  std::atomic<int64_t> next{0};
+  int64_t end = 0;
+};
+
+// Calls work(panel) for panels 0 .. count. Each thread has a stretch of them, and at its end helps with another's.
+template <typename Work>
+void each_panel(int64_t count, const Work& work) {
+  constexpr int64_t most = 64;
+  const int64_t parts = std::min<int64_t>({count, at::get_num_threads(), most});
+  std::array<Stretch, most> stretches;
+  for (int64_t i = 0; i < parts; i++) {
+    stretches[i].next = count * i / parts;
+    stretches[i].end = count * (i + 1) / parts;
+  }
+  share_out(parts, [&](int64_t own) {
+    for (int64_t i = own; i < own + parts; i++) {
+      Stretch& stretch = stretches[i % parts];
+      for (int64_t panel = stretch.next++; panel < stretch.end; panel = stretch.next++) work(panel);
+    }
+  });
+}
+
+void multiply(const Dense& layer, const float* x, int64_t tokens, float* out) {
+  const DenseKernels& kernels = *path().dense;
+  each_panel((layer.out + kDenseRows - 1) / kDenseRows, [&](int64_t panel) {
+    kernels.multiply(layer, x, tokens, panel, scratch<float>(tokens * kDenseRows), out);
+  });
+}
+
+void multiply_floating(const Linear& layer, const float* x, int64_t tokens, float* out, const Addition& added) {
+  const bool is_wide = layer.bits == 32;
+  const Dense dense = {is_wide ? (const float*)layer.panels : nullptr,
+                       is_wide ? nullptr : (const uint16_t*)layer.panels, layer.bias, layer.in, layer.out};
+  at::Tensor both;  // what gates and what is gated
+  if (layer.is_gated) both = at::empty({tokens, layer.out}, at::kFloat);
+  float* made = layer.is_gated ? both.mutable_data_ptr<float>() : out;
+  multiply(dense, x, tokens, made);
+  if (added.values == nullptr && !layer.is_gated) return;
+  const int64_t rows = layer.out, width = width_of(layer);
+  each_token(tokens, [&](int64_t i) {
+    float* own = made + i * rows;
+    const bool is_adapted = added.values != nullptr && added.owner[i] >= 0;
+    for (int64_t j = 0; is_adapted && j < rows; j++) own[j] += added.values[i * rows + j];
+    if (layer.is_gated) path().dense->gate(own, width, out + i * width);
+  });
+}
+
+}  // namespace
+
 void multiply(const Linear& layer, const float* x, int64_t tokens, float* out, const Addition& added) {
+  if (layer.bits > 8) return multiply_floating(layer, x, tokens, out, added);
   const Tokens quantized = {(int)tokens, scratch<int8_t>(tokens * layer.padded_in), scratch<float>(tokens),
                             scratch<int32_t>(tokens * (layer.padded_in / layer.group)), added};
   const LinearKernels& kernels = *path().linear;
   each_token(tokens, [&](int64_t i) { kernels.quantize(layer, x + i * layer.in, quantized, i); });
-  // Panels that stand beside each other are one stream of memory: each thread takes some at once.
-  const int64_t count = (layer.out + kPanelRows - 1) / kPanelRows;
-  const int64_t piece = std::max<int64_t>(1, count / (4 * at::get_num_threads()));
-  share_out((count + piece - 1) / piece, [&](int64_t i) {
+  each_panel((layer.out + kPanelRows - 1) / kPanelRows, [&](int64_t panel) {
     uint8_t* unpacked = layer.bits == 4 ? scratch<uint8_t>((int64_t)layer.padded_in * kPanelRows) : nullptr;
-    for (int64_t panel = i * piece; panel < std::min(count, (i + 1) * piece); panel++) {
-      kernels.multiply(layer, quantized, panel, unpacked, out);
-    }
+    kernels.multiply(layer, quantized, panel, unpacked, out);
   });
 }
 
@@ -290,25 +361,11 @@ void linear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& row
 // panels: (panels, in, kDenseRows) float32 or bfloat16, for `outputs` outputs in all.
 void dense(const at::Tensor& x, const at::Tensor& panels, const std::optional<at::Tensor>& bias, int64_t outputs,
            at::Tensor& out) {
-  const int64_t count = (outputs + kDenseRows - 1) / kDenseRows;
-  TORCH_CHECK_VALUE(x.dim() == 2 && outputs > 0, "x: wanted (tokens, inputs), got ", x.sizes());
-  const int64_t tokens = x.size(0), inputs = x.size(1);
-  check_shape(panels, "panels", {count, inputs, kDenseRows});
-  check_shape(out, "out", {tokens, outputs});
-  if (bias) check_shape(*bias, "bias", {count * kDenseRows});
-  const bool is_narrow = panels.scalar_type() == at::kBFloat16;
-  const Dense layer = {is_narrow ? nullptr : data<float>(panels, "panels"),
-                       is_narrow ? (const uint16_t*)data<c10::BFloat16>(panels, "panels") : nullptr,
-                       bias ? data<float>(*bias, "bias") : nullptr, (int)inputs, (int)outputs};
-  const float* rows = data<float>(x, "x");
-  float* to = const_cast<float*>(data<float>(out, "out"));
-  const DenseKernels& kernels = *path().dense;
-  const int64_t piece = std::max<int64_t>(1, count / (4 * at::get_num_threads()));
-  share_out((count + piece - 1) / piece, [&](int64_t i) {
-    for (int64_t panel = i * piece; panel < std::min(count, (i + 1) * piece); panel++) {
-      kernels.multiply(layer, rows, tokens, panel, scratch<float>(tokens * kDenseRows), to);
-    }
-  });
+  TORCH_CHECK_VALUE(x.dim() == 2, "x: wanted (tokens, inputs), got ", x.sizes());
+  const int64_t bits = panels.scalar_type() == at::kBFloat16 ? 16 : 32;
+  const Linear layer = checked_floating(panels, bias, {bits, 0, x.size(1), outputs, 0});
+  check_shape(out, "out", {x.size(0), outputs});
+  multiply_floating(layer, data<float>(x, "x"), x.size(0), const_cast<float*>(data<float>(out, "out")), {});
 }
 
 }  // namespace

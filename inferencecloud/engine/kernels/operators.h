@@ -69,9 +69,10 @@ Attention checked_attention(const at::Tensor& q, const Memory& memory, const at:
                             double soft_cap, at::Tensor& out);
 void attend(const Attention& a, int64_t sequences);
 
-// A layer whose tensors are as large as its shape (bits, group, in, out, gated) says.
-Linear checked_linear(const at::Tensor& panels, const at::Tensor& row_scale, const std::optional<at::Tensor>& bias,
-                      at::IntArrayRef shape);
+// A layer whose tensors are as large as its shape (bits, group, in, out, gated) says; with 16 or 32 bits the weights
+// are floating and have no scales.
+Linear checked_linear(const at::Tensor& panels, const std::optional<at::Tensor>& row_scale,
+                      const std::optional<at::Tensor>& bias, at::IntArrayRef shape);
 int64_t width_of(const Linear& layer);
 void multiply(const Linear& layer, const float* x, int64_t tokens, float* out, const Addition& added = {});
 const LinearKernels& linear_kernels();  // of the path in use

@@ -46,6 +46,18 @@ inline Floats load(const int8_t* from) {
 
 inline void store(float* to, Floats values) { __builtin_memcpy(to, &values, sizeof values); }
 
+inline void store_some(float* to, Floats values, int count) {
+  if (count >= kLanes) return store(to, values);
+  for (int i = 0; i < count; i++) to[i] = values[i];
+}
+
+inline Floats load_some(const float* from, int count) {
+  if (count >= kLanes) return load(from);
+  Floats values = {};
+  for (int i = 0; i < count; i++) values[i] = from[i];
+  return values;
+}
+
 inline Floats splat(float value) { return value - Floats{}; }
 
 inline Floats maximum(Floats a, Floats b) { return a > b ? a : b; }
@@ -84,6 +96,8 @@ inline Floats exponential(Floats x) {
   const Floats result = (Floats)((Ints)series + power);
   return too_small ? Floats{} : result;
 }
+
+inline Floats silu_times(Floats gate, Floats up) { return gate / (1.0f + exponential(-gate)) * up; }
 
 // Lane i of the result is the sum of the lanes of values[i]; the order of the additions is fixed.
 template <int step = kLanes / 2>

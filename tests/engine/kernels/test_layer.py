@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import rms_norm
+from torch.nn.functional import rms_norm, silu
 
 from inferencecloud.engine.kernels import (
     BLOCK_TOKENS,
@@ -27,6 +27,7 @@ from inferencecloud.engine.kernels import (
     paged_attention,
     write_kv,
 )
+from inferencecloud.engine.kernels.dense import PanelledDense, panelled
 
 WIDTH, FFN, HEADS, KV_HEADS, DIM = 64, 96, 4, 2, 32
 needs_native = pytest.mark.skipif(not available().is_native, reason="there is no compiled kernel")
@@ -88,6 +89,12 @@ def _layer(
     )
 
 
+def panelled_linear(weight: Tensor, bias: Tensor | None, *, is_gated: bool = False) -> Any:
+    """Like `pack_int8`; what is gated is gated by the layer alone."""
+    assert not is_gated or len(weight) == 2 * FFN
+    return panelled(weight, bias)
+
+
 def _decoder(*layers: PackedLayer, angles: tuple[Tensor, Tensor]) -> PackedDecoder:
     chance = torch.Generator().manual_seed(3)
     return PackedDecoder(
@@ -141,7 +148,11 @@ def _expected(layer: PackedLayer, call: Call) -> Tensor:
     write_kv(turned[1], v, call.kv[0], v_cache=call.kv[1], slots=call.slots)
     gathered = paged_attention(turned[0], *call.kv, batch=call.batch, form=layer.form)
     x = x + layer.out(gathered.reshape(len(x), -1))
-    return x + layer.down(layer.up(rms_norm(x, (WIDTH,), layer.ffn_norm, layer.eps)))
+    hidden = layer.up(rms_norm(x, (WIDTH,), layer.ffn_norm, layer.eps))
+    if isinstance(layer.up, PanelledDense):
+        gate, up = hidden.chunk(2, dim=1)
+        hidden = silu(gate) * up
+    return x + layer.down(hidden)
 
 
 def _with_bytes(call: Call) -> Call:
@@ -172,6 +183,17 @@ def test_a_layer_gives_what_its_parts_give(
     assert (got - expected).norm() / expected.norm() < 2e-3
     assert torch.equal(keys_values[0].isfinite(), call.kv[0].isfinite())
     torch.testing.assert_close(keys_values, call.kv, rtol=2e-2, atol=2e-2)
+
+
+@needs_native
+@pytest.mark.parametrize("norms", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_floating_layer_gives_what_its_parts_give(norms: bool, bias: bool) -> None:
+    layer, call = _layer(panelled_linear, norms=norms, bias=bias), _call(RAGGED)
+    memory = tuple(each.clone() for each in call.kv)
+    got = call.run(layer)
+    call.kv = memory
+    torch.testing.assert_close(got, _expected(layer, call), rtol=1e-4, atol=1e-5)
 
 
 @needs_native
