@@ -66,6 +66,20 @@ def keep(target: Path, figures: dict[str, float], tables: dict[str, Any], **abou
     target.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
+def planned(part: str, chosen: argparse.Namespace) -> Any:
+    """Return what is to be measured, as far as it was chosen."""
+    plan = (QUICK if chosen.quick else FULL)[part]
+    if chosen.precision:
+        plan = replace(plan, precisions=tuple(chosen.precision))
+    if part == "chains":
+        people = chosen.people or plan.rounds
+        rounds = {count: chosen.rounds or plan.rounds[count] for count in people}
+        plan = replace(plan, rounds=rounds)
+    if part == "load" and chosen.clients:
+        plan = replace(plan, requests={count: plan.requests[count] for count in chosen.clients})
+    return plan
+
+
 def main() -> None:
     """Measure, keep, print; the last line is for machines."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -75,6 +89,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--people", action="append", type=int, help="at once, in chains: 1, 4, 16; all by default"
+    )
+    parser.add_argument(
+        "--clients", action="append", type=int, help="at once, under load: 1, 4, 16, 64"
     )
     parser.add_argument("--rounds", type=int, help="of chains, however many people")
     parser.add_argument("--quick", action="store_true", help="short rounds: does it run at all?")
@@ -86,13 +103,7 @@ def main() -> None:
     for part in chosen.part or PARTS:
         begun = time.monotonic()
         try:
-            plan = (QUICK if chosen.quick else FULL)[part]
-            if chosen.precision:
-                plan = replace(plan, precisions=tuple(chosen.precision))
-            if part == "chains":
-                people = chosen.people or plan.rounds
-                rounds = {count: chosen.rounds or plan.rounds[count] for count in people}
-                plan = replace(plan, rounds=rounds)
+            plan = planned(part, chosen)
             found, tables[part] = PARTS[part](plan)
         except PeerFailed as problem:
             sys.exit(f"{part}: {problem}")
