@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import Recorder, Visits, shoot
 from tests.e2e.test_collaboration import NO_CONNECTION
+from tests.e2e.test_real_engine import CHAIN, WHOLE_CHAIN_MS, press_update
 from tests.e2e.writing import PLAN, open_editor, wait_for_words
 
 pytestmark = pytest.mark.prove
@@ -23,6 +24,15 @@ def test_two_people_in_one_notebook(visit: Visits) -> None:
     wait_for_words(mara, "Retail prints on Thursday.")
     expect(mara.locator(".caret-name")).to_be_visible()
     shoot(mara, "readme/notebook")
+
+
+def test_a_chain_that_the_starter_writes(visit: Visits) -> None:
+    page = visit("mara", visit.notebook(CHAIN), viewport=DESK, device_scale_factor=2)
+    page.locator(".toast-note button").click()
+    press_update(page)
+    expect(page.locator("[data-chain-update]")).to_be_hidden(timeout=WHOLE_CHAIN_MS)
+    expect(page.locator(".cell-overlay")).to_have_count(0)
+    shoot(page, "readme/chain")
 
 
 def test_the_list_by_night(visit: Visits) -> None:
