@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from inferencecloud.artifacts.manifest import write_manifest
 from inferencecloud.engine import Engine
 from inferencecloud.engine.batching import BatchingEngine
 from inferencecloud.engine.config import BatchingConfig
+from inferencecloud.engine.lane import Lane
 from inferencecloud.engine.local import EngineConfig, TransformersEngine
 from inferencecloud.training.tokens import train_tokenizer
 
@@ -23,6 +26,21 @@ CORPUS = (
     "Grüße aus Köln: décor, naïve façade, 東京 and 🙂🙃 smiles.",
     "Price: $49.50; weight 300 g; made in Portugal.",
 )
+
+
+STEP_S = 0.005  # what a step takes longer where nothing is hurried
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a step of the batching engine take so long that a test can do something meanwhile."""
+    step = Lane.step
+
+    def slow_step(lane: Lane, *args: Any) -> None:
+        time.sleep(STEP_S)
+        step(lane, *args)
+
+    monkeypatch.setattr(Lane, "step", slow_step)
 
 
 @pytest.fixture(scope="session")

@@ -244,6 +244,7 @@ def test_the_adapter_unused_for_longest_makes_room(
     assert {info.key for info in engine.adapters(KEY)} == {"one", "three"}
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_an_adapter_in_use_never_makes_room(
     engine: BatchingEngine, tiny_adapters: dict[str, Path]
 ) -> None:
@@ -260,6 +261,7 @@ def test_an_adapter_in_use_never_makes_room(
     engine.load_adapter(tiny_adapters["three"], model=KEY, key="three")
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_an_unloaded_adapter_takes_its_requests_with_it(
     engine: BatchingEngine, tiny_adapters: dict[str, Path]
 ) -> None:

@@ -162,6 +162,7 @@ def test_a_resumed_source_passes_on_its_whole_text(engine: Engine) -> None:
     assert written["b"].token_ids == write(engine, ask("x", whole.text)).token_ids
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_cancel_stops_within_a_second_and_dependants_never_start(
     engine: Engine,
 ) -> None:
