@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from inferencecloud.engine.blocks import BLOCK_TOKENS
 from inferencecloud.engine.decoder import Batch, Decoder, forward
-from inferencecloud.engine.kernels import RaggedBatch
+from inferencecloud.engine.kernels import RaggedBatch, available
 from inferencecloud.engine.memory import KvMemory
 from inferencecloud.engine.reading import ArchitectureUnsupported, read_decoder
 
@@ -56,6 +56,24 @@ CONFIGS = {
         bos_token_id=1,
         eos_token_id=2,
     ),
+}
+WIDE = {**SIZES, "hidden_size": 64}  # heads of 16, which the kernel takes
+IN_ONE_CALL = {
+    "llama": transformers.LlamaConfig(**WIDE, attention_bias=True, tie_word_embeddings=True),
+    "llama with scaled positions": transformers.LlamaConfig(**WIDE, rope_parameters=LLAMA3_ROPE),
+    "mistral with a window": transformers.MistralConfig(**WIDE, sliding_window=7),
+    "qwen2": transformers.Qwen2Config(**WIDE),
+    "qwen2 with a window in some layers": transformers.Qwen2Config(
+        **WIDE, use_sliding_window=True, sliding_window=7, max_window_layers=1
+    ),
+    "qwen3": CONFIGS["qwen3"],
+}
+IN_PARTS = {
+    "heads of 8": CONFIGS["llama"],
+    "another gate": transformers.LlamaConfig(**WIDE, hidden_act="gelu"),
+    "gemma": CONFIGS["gemma"],
+    "gemma 2": CONFIGS["gemma 2"],
+    "gpt2": CONFIGS["gpt2"],
 }
 TABLES = torch.tensor([[3, 1, 2], [7, 9, 8]], dtype=torch.int32)  # blocks in no order
 # Of two sequences: read in pieces, written one by one, both mixed.
@@ -106,10 +124,11 @@ def _batch(ids: Tensor, spans: tuple[tuple[int, int], ...]) -> Batch:
     )
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_the_logits_are_those_of_transformers(name: str) -> None:
-    model = _model(CONFIGS[name])
-    decoder = read_decoder(model, context_tokens=CONTEXT)
+def _is_in_one_call(decoder: Decoder) -> bool:
+    return decoder.whole is not None and decoder.whole.is_available
+
+
+def _expect_transformers(model: transformers.PreTrainedModel, decoder: Decoder) -> None:
     memory = _memory(decoder)
     ids = torch.randint(3, 97, (2, 40), generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -118,6 +137,29 @@ def test_the_logits_are_those_of_transformers(name: str) -> None:
             got = forward(decoder, _batch(ids, spans), memory)
             for row, (_, end) in enumerate(spans):
                 torch.testing.assert_close(got[row], wanted[row, end - 1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_logits_are_those_of_transformers(name: str) -> None:
+    model = _model(CONFIGS[name])
+    _expect_transformers(model, read_decoder(model, context_tokens=CONTEXT))
+
+
+@pytest.mark.skipif(not available().is_native, reason="there is no compiled kernel")
+@pytest.mark.parametrize("name", IN_ONE_CALL)
+def test_so_they_are_in_one_call(name: str) -> None:
+    model = _model(IN_ONE_CALL[name])
+    decoder = read_decoder(model, context_tokens=CONTEXT)
+    assert _is_in_one_call(decoder)
+    _expect_transformers(model, decoder)
+
+
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_what_the_kernel_does_not_know_is_computed_in_parts(name: str) -> None:
+    model = _model(IN_PARTS[name])
+    decoder = read_decoder(model, context_tokens=CONTEXT)
+    assert not _is_in_one_call(decoder)
+    _expect_transformers(model, decoder)
 
 
 @pytest.mark.parametrize(

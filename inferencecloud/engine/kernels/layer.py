@@ -57,7 +57,8 @@ class PackedLayer:
         """Return the layer as the compiled kernel takes it."""
         linears = (self.qkv, self.out, self.up, self.down)
         numbers = [each.numbers for each in linears]
-        numbers[2][-1] = 1  # gated, whether or not it is so by itself
+        if isinstance(self.up, PanelledDense):  # it does not gate by itself
+            numbers[2][-1] = 1
         return (
             [tensor for each in linears for tensor in _tensors(each)],
             [number for each in numbers for number in each],

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
-#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -33,8 +32,10 @@ struct Job {
 // The state of the team in one number: which job, whether it can be joined, and how many helpers are at it.
 constexpr uint32_t kHelper = 1, kHelpers = 0x7fff, kOpen = 0x8000, kNumber = 0x10000;
 
-struct Release {
-  void operator()(std::atomic_flag* flag) const { flag->clear(std::memory_order_release); }
+// Clears the flag at its end.
+struct Taken {
+  std::atomic_flag& flag;
+  ~Taken() { flag.clear(std::memory_order_release); }
 };
 
 class Team {
@@ -44,7 +45,7 @@ class Team {
       for (int64_t item = 0; item < job.count; item++) job.work(job.context, item);
       return;
     }
-    const std::unique_ptr<std::atomic_flag, Release> mine(&is_taken_);
+    const Taken mine{is_taken_};
     hire(job.helpers);
     job_ = job;
     next_.store(0, std::memory_order_relaxed);

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <random>
 #include <stdexcept>
 #include <thread>
@@ -27,6 +29,36 @@ void every_item_once(int64_t items, int64_t threads) {
   for (int each : times) {
     if (each != 1) fail("an item was not worked on once");
   }
+}
+
+struct Crowd {
+  std::atomic<int> now{0}, most{0};
+};
+
+void enter_and_leave(const void* context, int64_t) {
+  Crowd& crowd = *(Crowd*)context;
+  const int now = ++crowd.now;
+  for (int most = crowd.most; now > most && !crowd.most.compare_exchange_weak(most, now);) continue;
+  std::this_thread::sleep_for(std::chrono::microseconds(50));
+  crowd.now--;
+}
+
+void no_more_threads_than_wanted(int threads) {
+  Crowd crowd;
+  share_out(40, threads, enter_and_leave, &crowd);
+  if (crowd.most > threads) fail("more threads took part than were wanted");
+}
+
+void help_comes() {
+  std::atomic<int> here{0};
+  const auto work = [](const void* context, int64_t) {
+    std::atomic<int>& here = *(std::atomic<int>*)context;
+    here++;
+    for (int i = 0; i < 5000 && here < 2; i++) usleep(1000);
+  };
+  const auto begun = std::chrono::steady_clock::now();
+  share_out(2, 2, work, &here);
+  if (std::chrono::steady_clock::now() - begun > std::chrono::seconds(4)) fail("nobody came to help");
 }
 
 void failures_come_out() {
@@ -56,6 +88,7 @@ void call(int seed, int rounds) {
   for (int round = 0; round < rounds; round++) {
     every_item_once(1 + dice() % 40, 1 + dice() % 5);
     if (dice() % 100 == 0) failures_come_out();
+    if (dice() % 500 == 0) no_more_threads_than_wanted(2);
     if (dice() % 100 == 0) work_within_work();
     if (dice() % 500 == 0) usleep(300);  // long enough for helpers to fall asleep
   }
@@ -65,6 +98,8 @@ void call(int seed, int rounds) {
 
 int main(int argc, char** argv) {
   const int rounds = std::atoi(argv[1]);
+  help_comes();
+  share_out(8, 5, enter_and_leave, std::make_unique<Crowd>().get());  // four helpers are there from now on
   std::thread one(call, 1, rounds), other(call, 2, rounds);
   call(3, rounds);
   one.join();
@@ -72,6 +107,7 @@ int main(int argc, char** argv) {
   if (argc > 2) return 0;  // a process with a sanitizer of threads cannot fork and go on
   const pid_t child = fork();
   if (child == 0) {
+    help_comes();
     call(4, rounds);
     std::_Exit(0);
   }

@@ -44,6 +44,6 @@ def test_several_threads_of_python_get_the_same_bits() -> None:
     layer = pack_int8(torch.randn(512, 64, generator=torch.Generator().manual_seed(5)))
     x = torch.randn(40, 64, generator=torch.Generator().manual_seed(6))
     wanted = layer(x)
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4, initializer=torch.set_num_threads, initargs=(2,)) as pool:
         made = list(pool.map(lambda _: layer(x), range(200)))
     assert all(torch.equal(each, wanted) for each in made)
