@@ -9,6 +9,7 @@ from tests import visitors
 from tests.e2e.conftest import Recorder, Visits, shoot
 from tests.e2e.test_collaboration import NO_CONNECTION
 from tests.e2e.test_pages import AXE, GRAVE, SETTLED
+from tests.e2e.test_real_engine import CHAIN, WHOLE_CHAIN_MS, press_update
 from tests.e2e.writing import (
     COPY,
     PLAN,
@@ -85,6 +86,24 @@ def test_what_two_tabs_write_offline_is_kept_both(visit: Visits, recorder: Recor
     wait_until_saved(first)
     again = visit("mara", first.url)
     wait_for_words(again, one, two)
+
+
+def test_update_without_a_network_says_so_and_works_afterwards(
+    visit: Visits, recorder: Recorder
+) -> None:
+    recorder.excuse(NO_CONNECTION)
+    page = visit("mara", visit.notebook(CHAIN))
+    update = page.locator("[data-chain-update]")
+    expect(update).to_contain_text("Update")
+    page.context.set_offline(True)
+
+    update.click()
+
+    expect(page.get_by_text("The server was not reached")).to_be_visible()
+    shoot(page, "unreached")
+    page.context.set_offline(False)
+    press_update(page)
+    expect(update).to_be_hidden(timeout=WHOLE_CHAIN_MS)
 
 
 def begin_paragraph_offline(page: Page, words: str) -> None:

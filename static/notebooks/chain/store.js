@@ -6,7 +6,7 @@
  * event: `change` when cells stand differently, `words` when no more than words have come. Its detail is the set of the
  * cells' ids, null for all.
  */
-import { postForm, Refused } from "../editor/requests.js";
+import { isUnreached, postForm, Refused } from "../editor/requests.js";
 import { say } from "../editor/words.js";
 import { LiveTexts } from "./liveTexts.js";
 
@@ -285,8 +285,9 @@ export class ChainStore extends EventTarget {
       this.refresh(0);
       return done;
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      this.note(error.message || say("chain_refused"), "error");
+      if (isUnreached(error)) this.note(say("chain_unreached"), "error");
+      else if (error instanceof Refused) this.note(error.message || say("chain_refused"), "error");
+      else throw error;
       this.refresh(0);
       return null;
     }

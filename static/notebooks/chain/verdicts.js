@@ -5,7 +5,7 @@
  */
 import { element, iconButton } from "../editor/elements.js";
 import { entry, PopMenu } from "../editor/popMenu.js";
-import { postForm, Refused } from "../editor/requests.js";
+import { isUnreached, postForm, Refused } from "../editor/requests.js";
 import { say } from "../editor/words.js";
 
 const UP = "thumbs_up";
@@ -116,8 +116,7 @@ export class Verdicts {
       const fields = [["kind", kind], ...reasons.map((one) => ["reasons", one])];
       this.#put(id, output, await postForm(`${this.url}outputs/${output}/thumb/`, fields));
     } catch (error) {
-      const isOffline = error instanceof TypeError; // fetch found nobody
-      if (!isOffline && !(error instanceof Refused)) throw error;
+      if (!isUnreached(error) && !(error instanceof Refused)) throw error;
       this.#put(id, output, before);
       this.note((error instanceof Refused && error.message) || say("chain_refused"), "error");
     }

@@ -8,6 +8,11 @@ export class Refused extends Error {
   }
 }
 
+/** Whether the server was not reached, or its answer did not arrive: fetch says so with a TypeError. */
+export function isUnreached(error) {
+  return error instanceof TypeError;
+}
+
 /** Return Django's token from its cookie: a page out of the offline store carries an older one. */
 function csrfToken() {
   const found = document.cookie.split("; ").find((pair) => pair.startsWith("csrftoken="));
