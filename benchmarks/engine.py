@@ -66,17 +66,24 @@ def keep(target: Path, figures: dict[str, float], tables: dict[str, Any], **abou
     target.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
+def some_of(counts: dict[int, int], chosen: list[int] | None) -> dict[int, int]:
+    """Return the chosen ones of what a plan has, or all."""
+    missing = set(chosen or ()) - set(counts)
+    if missing:
+        sys.exit(f"Wanted some of {sorted(counts)} at once, got {sorted(missing)}.")
+    return {count: times for count, times in counts.items() if not chosen or count in chosen}
+
+
 def planned(part: str, chosen: argparse.Namespace) -> Any:
     """Return what is to be measured, as far as it was chosen."""
     plan = (QUICK if chosen.quick else FULL)[part]
     if chosen.precision:
         plan = replace(plan, precisions=tuple(chosen.precision))
     if part == "chains":
-        people = chosen.people or plan.rounds
-        rounds = {count: chosen.rounds or plan.rounds[count] for count in people}
-        plan = replace(plan, rounds=rounds)
-    if part == "load" and chosen.clients:
-        plan = replace(plan, requests={count: plan.requests[count] for count in chosen.clients})
+        rounds = some_of(plan.rounds, chosen.people)
+        plan = replace(plan, rounds={count: chosen.rounds or rounds[count] for count in rounds})
+    if part == "load":
+        plan = replace(plan, requests=some_of(plan.requests, chosen.clients))
     return plan
 
 
@@ -91,7 +98,10 @@ def main() -> None:
         "--people", action="append", type=int, help="at once, in chains: 1, 4, 16; all by default"
     )
     parser.add_argument(
-        "--clients", action="append", type=int, help="at once, under load: 1, 4, 16, 64"
+        "--clients",
+        action="append",
+        type=int,
+        help="at once, under load: 1, 4, 16, 64; all by default",
     )
     parser.add_argument("--rounds", type=int, help="of chains, however many people")
     parser.add_argument("--quick", action="store_true", help="short rounds: does it run at all?")
