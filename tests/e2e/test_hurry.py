@@ -94,7 +94,8 @@ def test_update_without_a_network_says_so_and_works_afterwards(
     recorder.excuse(NO_CONNECTION)
     page = visit("mara", visit.notebook(CHAIN))
     update = page.locator("[data-chain-update]")
-    expect(update).to_contain_text("Update")
+    expect(update).to_contain_text("Update 4")
+    expect(update).to_be_visible()
     page.context.set_offline(True)
 
     update.click()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,20 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
 from inferencecloud.engine.adapters import CONFIG_NAME, TARGETS, WEIGHTS_NAME
+from inferencecloud.engine.batching import BatchingEngine
+from inferencecloud.engine.config import BatchingConfig
 from tests.engine.exactness import Reference
+
+
+@contextmanager
+def adapting(model: Path, *, key: str) -> Iterator[BatchingEngine]:
+    """Let an engine with room for two adapters have the model."""
+    engine = BatchingEngine(BatchingConfig(threads=1, device="cpu", adapters_kept=2))
+    try:
+        engine.load(model, key=key)
+        yield engine
+    finally:
+        engine.close()
 
 
 def write_adapter(

@@ -357,9 +357,7 @@ def test_the_filter_goes_along_with_the_download(company: Company, reader: Clien
 
 def test_a_page_asks_no_more_for_more_rows(company: Company, reader: Client, writer: User) -> None:
     def counted() -> int:
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
+        with CaptureQueriesContext(connection) as asked:
             assert reader.get(URL).status_code == 200
         return len(asked)
 
@@ -386,13 +384,10 @@ def test_counting_ends_somewhere(
     for number in range(5):
         wrote(company.launches, f"{DRAFT} {number}")
     assert "Outputs over 3" in words(reader.get(URL).text)
+    whole = sight_of(factories.member(company.organization, Role.STEWARD), company.organization)
     with CaptureQueriesContext(connection) as asked:
-        listing.summary_of(_whole(company), Wanted())
+        listing.summary_of(whole, Wanted())
     assert all("LIMIT" in one["sql"] for one in asked if "COUNT" in one["sql"])
-
-
-def _whole(company: Company):
-    return sight_of(factories.member(company.organization, Role.STEWARD), company.organization)
 
 
 def test_records_are_never_shown_twice_for_one_output(

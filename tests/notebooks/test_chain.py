@@ -12,7 +12,7 @@ from apps.notebooks.chain.references import CellKey, Reference
 from apps.notebooks.models import Cell, CellOutput, Document, DocUpdate
 from apps.notebooks.projection import project
 from apps.notebooks.services import adoption, chain
-from apps.notebooks.services.notebooks import rename_notebook, trash_notebook
+from apps.notebooks.services.notebooks import trash_notebook
 from apps.organizations.models import AuditEvent, Role
 from tests.factories import member
 from tests.inference.builders import deployment
@@ -385,29 +385,3 @@ class TestAiOff:
         assert (state["ai"], state["may_run"], "runs" in state) == (False, False, False)
         with pytest.raises(ai.AiIsOff, match="switched"):
             writers.update(book, editor)
-
-
-class TestNamesOfNotebooks:
-    def test_the_first_title_gives_a_notebook_its_name_in_references(self, company, editor):
-        book = writers.notebook(company.launches, editor, text_cell("brief", "x"), title="")
-        assert book.slug.startswith("notebook")
-        rename_notebook(notebook=book, by=editor, title="Oat bar launch")
-        book.refresh_from_db()
-        assert book.slug == "oat-bar-launch"
-        rename_notebook(notebook=book, by=editor, title="Rye bar launch")
-        book.refresh_from_db()
-        assert book.slug == "oat-bar-launch"
-
-    def test_a_name_that_somebody_has_written_down_stays(self, company, editor):
-        book = writers.notebook(company.launches, editor, text_cell("brief", "x"), title="")
-        reader = writers.notebook(
-            company.launches,
-            editor,
-            prompt_cell("post", writers.words(f"about {{{{{book.slug}/brief}}}}")),
-            title="Reader",
-        )
-        project(reader.pk)
-        rename_notebook(notebook=book, by=editor, title="Oat bar launch")
-        book.refresh_from_db()
-        assert book.slug.startswith("notebook")
-        assert shown(reader, editor)[1]["post"]["problems"] == []

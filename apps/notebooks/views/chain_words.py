@@ -79,7 +79,9 @@ def _results() -> dict[str, str]:
         "chain_proposal": _("A new version waits. Your text has not been changed."),
         "chain_again": _("Try again"),
         "chain_refused": _("That did not work. Nothing was changed; please try again."),
-        "chain_unreached": _("The server was not reached. Please try again when you are connected."),
+        "chain_unreached": _(
+            "The server was not reached. Please try again when you are connected."
+        ),
     }
 
 

@@ -25,6 +25,7 @@ import { Seen } from "./seen.js";
 import { nameOf, Store } from "./store.js";
 import { Tabs } from "./tabs.js";
 import { Timers } from "./timers.js";
+import { defaultUrls } from "./urls.js";
 import { toBase64 } from "./wire.js";
 
 const EDIT = 40; // the lowest level whose updates are taken (apps.organizations.policy.Level)
@@ -32,14 +33,6 @@ const HOLE_AFTER_MS = 2_000;
 const CONNECTING_MS = 3_000;
 const ORPHANS_EVERY_MS = 15_000;
 const SIGNED_OUT = 4401;
-const BASE = new URL(globalThis.location?.href ?? "http://localhost/");
-
-function defaultUrls(notebookId) {
-  const socket = new URL(`/ws/notebooks/${notebookId}/`, BASE);
-  socket.protocol = BASE.protocol === "https:" ? "wss:" : "ws:";
-  const page = `/n/${notebookId}/`;
-  return { socket: socket.href, updates: `${page}updates/`, fork: `${page}fork/`, page };
-}
 
 export class Session extends EventTarget {
   #store;

@@ -1,0 +1,38 @@
+"""What leaves a document with the words of somebody, and what stays beside them."""
+
+from pycrdt import Doc, XmlElement, XmlFragment, XmlText
+
+from apps.notebooks import document, redaction
+
+
+def test_links_and_descriptions_of_a_person_go_too():
+    mine, theirs = Doc(), Doc()
+    here = mine.get("document", type=XmlFragment)
+    here.children.append(XmlElement("paragraph", {}, [XmlText("hello")]))
+    here.children.append(XmlElement("image", {"src": "x", "alt": "MineAlt"}))
+    theirs.apply_update(mine.get_update())
+    there = theirs.get("document", type=XmlFragment)
+    there.children[0].children[0].insert(5, " THEIRS é🎈", {"link": {"href": "https://THEIRS"}})
+    there.children[1].attributes["alt"] = "THEIRS"
+    mine.apply_update(theirs.get_update())
+    left = redaction.without_clients(mine.get_update(), {theirs.client_id})
+    assert b"THEIRS" not in left
+    assert document.plain_text(document.decode(left)) == "hello"
+    doc = Doc()
+    doc.apply_update(left)
+    assert doc.get_state() == mine.get_state()  # nobody's copy lacks anything, or has more
+    theirs_alone = redaction.without_clients(mine.get_update(), {mine.client_id})
+    assert b"MineAlt" not in theirs_alone
+    assert b"hello" not in theirs_alone
+
+
+def test_a_link_around_deleted_words_goes_with_them():
+    doc = Doc()
+    text = XmlText("a")
+    doc.get("document", type=XmlFragment).children.append(XmlElement("paragraph", {}, [text]))
+    text.insert(1, "here", {"link": {"href": "https://GONE"}})
+    text.insert(5, "there", {"link": {"href": "https://KEPT"}})
+    del text[1:5]
+    left = redaction.without_past(bytes(doc.get_update()))
+    assert b"GONE" not in left
+    assert b"KEPT" in left
