@@ -21,10 +21,12 @@ import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from inferencecloud.artifacts.manifest import MANIFEST_NAME, verify_artifact
 from inferencecloud.engine.errors import EngineError
 
+transformers_logging.disable_progress_bar()  # it would fill a log that nobody watches
 BATCH_TOKENS = 4096
 
 _POSITIONS_BEGIN = {"bert": False, "roberta": True, "xlm-roberta": True}  # after the padding's id

@@ -14,9 +14,12 @@ from transformers import (
     GenerationConfig,
     PreTrainedModel,
 )
+from transformers.utils import logging as transformers_logging
 
 from inferencecloud.engine.prompt import PromptEncoder
 from inferencecloud.engine.vocabulary import Vocabulary
+
+transformers_logging.disable_progress_bar()  # it would fill a log that nobody watches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
