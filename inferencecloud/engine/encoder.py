@@ -26,7 +26,8 @@ from transformers.utils import logging as transformers_logging
 from inferencecloud.artifacts.manifest import MANIFEST_NAME, verify_artifact
 from inferencecloud.engine.errors import EngineError
 
-transformers_logging.disable_progress_bar()  # it would fill a log that nobody watches
+# A bar would fill a log that nobody watches.
+transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 BATCH_TOKENS = 4096
 
 _POSITIONS_BEGIN = {"bert": False, "roberta": True, "xlm-roberta": True}  # after the padding's id

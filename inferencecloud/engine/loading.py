@@ -19,7 +19,8 @@ from transformers.utils import logging as transformers_logging
 from inferencecloud.engine.prompt import PromptEncoder
 from inferencecloud.engine.vocabulary import Vocabulary
 
-transformers_logging.disable_progress_bar()  # it would fill a log that nobody watches
+# A bar would fill a log that nobody watches.
+transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inferencecloud.artifacts.manifest import verify_artifact
 from inferencecloud.engine import Message, OutputOf, Request, Role, Sampling, Text
+from inferencecloud.engine.loading import open_model
 from inferencecloud.engine.local import EngineConfig, TransformersEngine
 from tests.engine.asking import Written, collect
 
@@ -112,3 +113,8 @@ def test_kinds_of_text_differ_in_length_in_the_median(starter: TransformersEngin
         statistics.median(len(written[f"{kind}-{seed}"].text) for seed in seeds) for kind in KINDS
     )
     assert tag < 100 < short < long
+
+
+def test_loading_draws_no_progress_bar_into_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    open_model(STARTER, device="cpu")
+    assert "Loading weights" not in capfd.readouterr().err
