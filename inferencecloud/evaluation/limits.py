@@ -45,10 +45,15 @@ def count_sentences(text: str) -> int:
     return len(ends) + bool(re.search(r"\w", rest))
 
 
+def phrase_pattern(phrase: str) -> re.Pattern[str]:
+    """Return what finds the phrase as whole words, in any case and any spacing."""
+    words = r"\s+".join(map(re.escape, phrase.split()))
+    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
+
+
 def has_phrase(text: str, phrase: str) -> bool:
     """Tell whether the phrase stands in the text as whole words, in any case and any spacing."""
-    pattern = r"\s+".join(map(re.escape, phrase.split()))
-    return re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE) is not None
+    return phrase_pattern(phrase).search(text) is not None
 
 
 def has_any(text: str, phrases: Sequence[str]) -> bool:

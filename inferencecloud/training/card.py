@@ -25,6 +25,7 @@ class TrainingFacts:
     products_held_out: int
     posts_held_out: int
     instructed: bool
+    start: str = ""  # digest of the model that the training went on from
 
 
 _ROWS = (
@@ -76,6 +77,10 @@ def write_card(facts: TrainingFacts, found: Examination, *, licence: str) -> str
         kind=""
         if facts.instructed
         else " It was trained on the texts alone, without instructions, to compare with.",
+        command="manage.py train_starter --from" if facts.start else "manage.py train_starter",
+        course=f" It went on from the model {facts.start[:12]}, in a second course."
+        if facts.start
+        else "",
         rows="\n".join(_row(found, row) for row in _ROWS if row[0] in found.figures),
         count=len(found.samples),
         samples="\n".join(_show(sample) for sample in found.samples),
@@ -121,7 +126,7 @@ sha256 of the record: {facts.products_held_out} products and {facts.posts_held_o
 copy was itself written by a language model. Names, prices, colours, materials and terms are exchanged in brief and copy alike.
 
 ## Training and cost
-`manage.py train_starter`: {facts.steps:,} steps, {facts.tokens:,} tokens (padding included), {facts.minutes:.0f} minutes on {facts.machine}.
+`{command}`: {facts.steps:,} steps, {facts.tokens:,} tokens (padding included), {facts.minutes:.0f} minutes on {facts.machine}.{course}
 The loss is on the answers only. Tokenizer: byte-level BPE of {facts.vocabulary:,} tokens from the same data.
 The same command trains on a GPU, where the same hours see many more tokens; what that would gain is not measured.
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import torch
 
+from inferencecloud.artifacts.errors import ArtifactError
+from inferencecloud.artifacts.manifest import verify_artifact
 from inferencecloud.training import session, study
 from inferencecloud.training.corpus import read_corpus
 from inferencecloud.training.examination import Extent
 from inferencecloud.training.export import export_starter
+from inferencecloud.training.generator.recipe import FIRST, SECOND
 from inferencecloud.training.products import RecordMalformed, TrainingDataMissing
 from inferencecloud.training.starter import (
     CheckpointOfAnotherTraining,
@@ -23,8 +26,9 @@ from inferencecloud.training.starter import (
     choose_machine,
 )
 
-Refusals = (TrainingDataMissing, RecordMalformed, CheckpointOfAnotherTraining)
+Refusals = (TrainingDataMissing, RecordMalformed, CheckpointOfAnotherTraining, ArtifactError)
 _REPORT_EVERY_S = 10.0
+_SECOND_STEPS, _SECOND_RATE = 2000, 1.5e-3  # of the second course
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class Order:
     tokens_per_step: int | None = None
     threads: int | None = None
     shape: Mapping[str, int]
+    start: Path | None = None  # a trained starter: the second course goes on from it
     stop_at: int | None = None
     fresh: bool = False
     compiled: bool = False
@@ -93,22 +98,32 @@ def carry_out_study(order: Order, table: Path, *, say: Callable[[str], object]) 
 
 
 def _open(order: Order) -> Trainer:
-    sources = session.read_training_sources(order.data, instructed=order.instructed)
+    start = verify_artifact(order.start) if order.start else None
+    sources = session.read_training_sources(
+        order.data, instructed=order.instructed, recipe=SECOND if start else FIRST
+    )
     if order.fresh:
         session.forget(order.work)
-    schedule = Schedule()
+    schedule = Schedule(steps=_SECOND_STEPS, learning_rate=_SECOND_RATE) if start else Schedule()
+    schedule = replace(
+        schedule,
+        steps=order.steps or schedule.steps,
+        tokens_per_step=order.tokens_per_step or schedule.tokens_per_step,
+        checkpoint_every_s=order.checkpoint_every_s or schedule.checkpoint_every_s,
+    )
+    machine = choose_machine(compiled=order.compiled)
+    hours = None if order.steps else order.hours
+    if start:
+        return session.open_course_of(
+            start, sources, order.work, schedule=schedule, machine=machine, hours=hours
+        )
     return session.open_training(
         sources,
         order.work,
         shape=StarterShape(**order.shape),
-        schedule=replace(
-            schedule,
-            steps=order.steps or schedule.steps,
-            tokens_per_step=order.tokens_per_step or schedule.tokens_per_step,
-            checkpoint_every_s=order.checkpoint_every_s or schedule.checkpoint_every_s,
-        ),
-        machine=choose_machine(compiled=order.compiled),
-        hours=None if order.steps else order.hours,
+        schedule=schedule,
+        machine=machine,
+        hours=hours,
     )
 
 

@@ -67,4 +67,5 @@ def _training_facts(trainer: Trainer, corpus: Corpus, folder: Path) -> TrainingF
         products_held_out=len(corpus.held_out.products),
         posts_held_out=len(corpus.held_out.posts),
         instructed=trainer.plan.sources.instructed,
+        start=trainer.schedule.start,
     )

@@ -13,15 +13,18 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
+from inferencecloud.artifacts.manifest import Artifact
 from inferencecloud.training.batches import BatchPlan
 from inferencecloud.training.corpus import read_corpus
 from inferencecloud.training.generator.mix import Sources
+from inferencecloud.training.generator.recipe import FIRST, Recipe
 from inferencecloud.training.starter import (
     Machine,
     Schedule,
     StarterShape,
     Trainer,
     build_model,
+    read_shape,
 )
 from inferencecloud.training.tokens import load_tokenizer, train_tokenizer
 
@@ -74,15 +77,41 @@ def open_training(
     return trainer
 
 
+def open_course_of(
+    start: Artifact,
+    sources: Sources,
+    folder: Path,
+    *,
+    schedule: Schedule,
+    machine: Machine,
+    hours: float | None = None,
+) -> Trainer:
+    """Return a training that goes on from a trained starter, its tokenizer kept; else as `open_training`."""
+    load_tokenizer(start.folder).save_pretrained(str(folder / "tokenizer"))
+    trainer = open_training(
+        sources,
+        folder,
+        shape=read_shape(start.folder),
+        schedule=replace(schedule, start=start.manifest.digest),
+        machine=machine,
+        hours=hours,
+    )
+    if not trainer.progress.step:
+        trainer.take_weights(start.folder)
+    return trainer
+
+
 def forget(folder: Path) -> None:
     """Remove an earlier training from the folder."""
     if folder.exists():
         shutil.rmtree(folder)
 
 
-def read_training_sources(data: Path, *, instructed: bool = True) -> Sources:
+def read_training_sources(
+    data: Path, *, instructed: bool = True, recipe: Recipe = FIRST
+) -> Sources:
     """Return what a training may see of the data: never a held-out record."""
-    return replace(read_corpus(data).train, instructed=instructed)
+    return replace(read_corpus(data).train, instructed=instructed, recipe=recipe)
 
 
 def _trainer(

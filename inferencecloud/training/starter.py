@@ -51,6 +51,7 @@ class Schedule:
     warmup: float = 0.03  # share of the steps
     floor: float = 0.02  # share of the highest rate at the end
     seed: int = 20
+    start: str = ""  # digest of the model whose weights were taken up; "": trained from nothing
     checkpoint_every_s: float = 120.0
 
     def rate_at(self, step: int) -> float:
@@ -112,6 +113,19 @@ def build_model(
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
+    )
+
+
+def read_shape(artifact: Path) -> StarterShape:
+    """Return the shape of a trained starter."""
+    config = LlamaConfig.from_pretrained(artifact, local_files_only=True)
+    return StarterShape(
+        width=config.hidden_size,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        ffn=config.intermediate_size,
+        vocabulary=config.vocab_size,
+        context_tokens=config.max_position_embeddings,
     )
 
 
@@ -240,6 +254,15 @@ class Trainer:
         save_file(contents, str(partial), metadata=about)
         os.replace(partial, self.folder / "checkpoint.safetensors")
 
+    def take_weights(self, artifact: Path) -> None:
+        """Go on from the weights of a trained model of the same shape."""
+        trained = LlamaForCausalLM.from_pretrained(
+            artifact, dtype=torch.float32, local_files_only=True
+        )
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(trained.get_parameter(name))
+
     def load_checkpoint(self) -> bool:
         """Take up the last checkpoint; tell whether there was one."""
         path = self.folder / "checkpoint.safetensors"
@@ -269,6 +292,7 @@ class Trainer:
         sources = self.plan.sources
         settings["records"] = [len(sources.products), len(sources.posts)]
         settings["instructed"] = sources.instructed
+        settings["recipe"] = sources.recipe.name
         return json.dumps(settings, sort_keys=True)
 
 
@@ -287,7 +311,7 @@ def answer_loss(
     machine: Machine,
     trunk: Callable[..., Any] | None = None,
 ) -> Tensor:
-    """Return the mean loss over the answers' tokens, in nats.
+    """Return the mean loss over the answers' tokens, weighted where the batch says so, in nats.
 
     Padding stands on the right and attention is causal, so no mask is needed. The answers' positions are
     filled up to a round number, so that few shapes occur (see batches.py).
@@ -303,4 +327,8 @@ def answer_loss(
             ids, use_cache=False
         ).last_hidden_state  # (B, T, E)
         logits = model.lm_head(hidden.flatten(0, 1)[F.pad(places - 1, filling)])  # (A filled up, V)
-    return F.cross_entropy(logits.float(), labels, ignore_index=_IGNORED)
+    if batch.weights is None:
+        return F.cross_entropy(logits.float(), labels, ignore_index=_IGNORED)
+    weights = F.pad(batch.weights.flatten().to(machine.device)[places], filling)  # (A filled up)
+    losses = F.cross_entropy(logits.float(), labels, ignore_index=_IGNORED, reduction="none")
+    return (losses * weights).sum() / weights.sum()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from inferencecloud.evaluation.limits import phrase_pattern
 from inferencecloud.training.generator.exercise import Exercise
 
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
@@ -19,6 +21,7 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
 )
+_SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*\s+")
 # Digits stand alone, so that a price is copied figure by figure.
 _PIECES = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
@@ -69,3 +72,23 @@ def encode_exercise(
     head = tokenizer.encode(f"{BEGIN}{prompt}<|assistant|>", add_special_tokens=False)
     answer = tokenizer.encode(exercise.completion, add_special_tokens=False)
     return [*head, *answer, tokenizer.eos_token_id], len(head)
+
+
+def mark_decisive(tokenizer: PreTrainedTokenizerFast, exercise: Exercise) -> list[bool]:
+    """Return for each token of the answer, and its end, whether a wish is fulfilled there or not.
+
+    Decisive are the words of facts, those that stand where a forbidden one would, and, where a length is
+    asked for, what comes after a sentence: another one or the end.
+    """
+    text = exercise.completion
+    spans = [
+        match.span()
+        for phrase in (*exercise.facts, *exercise.replacements)
+        for match in phrase_pattern(phrase).finditer(text)
+    ]
+    if exercise.limit is not None:
+        spans += [(match.end(), match.end() + 1) for match in _SENTENCE_END.finditer(text)]
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    offsets: list[tuple[int, int]] = encoded["offset_mapping"]
+    marks = [any(low < end and start < high for low, high in spans) for start, end in offsets]
+    return [*marks, exercise.limit is not None]

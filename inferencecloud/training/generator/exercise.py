@@ -17,6 +17,7 @@ class Exercise:
         completion: The answer to learn.
         facts: Words of the brief that stand in the answer, in any case.
         avoid: Words that the prompt forbids.
+        replacements: Words of the answer that stand where a forbidden one would.
         limit: The length that the prompt asks for.
         source: What it was made from: "invented", or the sha256 of a record.
     """
@@ -26,6 +27,7 @@ class Exercise:
     completion: str
     facts: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
+    replacements: tuple[str, ...] = ()
     limit: Limit | None = None
     source: str = "invented"
 

@@ -9,27 +9,10 @@ from dataclasses import dataclass, replace
 from inferencecloud.training.generator.articles import post_exercise
 from inferencecloud.training.generator.exercise import Exercise
 from inferencecloud.training.generator.invented import contrast_pair, invented_exercise
-from inferencecloud.training.generator.records import product_exercise
+from inferencecloud.training.generator.recipe import FIRST, Recipe, Shares
+from inferencecloud.training.generator.records import avoidance_pair, product_exercise
 from inferencecloud.training.posts import Post
 from inferencecloud.training.products import Product
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shares:
-    """What part of the exercises comes from where; contrast pairs are counted as two."""
-
-    until: float  # share of the training
-    invented: float
-    contrast: float
-    products: float
-    posts: float
-
-
-PHASES = (
-    Shares(until=0.35, invented=0.50, contrast=0.20, products=0.25, posts=0.05),
-    Shares(until=0.80, invented=0.32, contrast=0.14, products=0.44, posts=0.10),
-    Shares(until=1.00, invented=0.30, contrast=0.08, products=0.52, posts=0.10),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +23,17 @@ class Sources:
         products: Records of products; may be empty.
         posts: Records of posts; may be empty.
         instructed: False: the texts alone, without brief or instruction, to compare with.
+        recipe: How they are mixed.
     """
 
     products: Sequence[Product]
     posts: Sequence[Post] = ()
     instructed: bool = True
+    recipe: Recipe = FIRST
 
     def exercises(self, rng: random.Random, count: int, *, done: float) -> list[Exercise]:
         """Return so many exercises as the training has them when this share of it is done."""
-        shares = next(shares for shares in PHASES if done <= shares.until)
+        shares = next(shares for shares in self.recipe.phases if done <= shares.until)
         made: list[Exercise] = []
         while len(made) < count:
             made += self._draw(rng, shares)
@@ -62,9 +47,13 @@ class Sources:
             return contrast_pair(rng)
         place -= shares.contrast / 2
         if self.products and place < shares.products:
-            return (product_exercise(rng, rng.choice(self.products)),)
+            product = rng.choice(self.products)
+            return (product_exercise(rng, product, recipe=self.recipe),)
         place -= shares.products
         if self.posts and 0 <= place < shares.posts:
             exercise = post_exercise(rng, rng.choice(self.posts))
             return (exercise,) if exercise else ()
+        place -= shares.posts
+        if self.products and 0 <= place < shares.avoidance / 2:
+            return avoidance_pair(rng, rng.choice(self.products), recipe=self.recipe)
         return (invented_exercise(rng),)

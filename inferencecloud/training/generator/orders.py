@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from inferencecloud.evaluation.limits import Limit, count, has_any
 from inferencecloud.training.generator import names
 from inferencecloud.training.generator.grammar import expand
+from inferencecloud.training.generator.recipe import FIRST
 
 INSTRUCTIONS: dict[str, tuple[str, ...]] = {
     "tag": (
@@ -141,7 +142,14 @@ def _cap(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def wish(rng: random.Random, kind: str, text: str, *, avoid: tuple[str, ...] = ()) -> Wishes:
+def wish(
+    rng: random.Random,
+    kind: str,
+    text: str,
+    *,
+    avoid: tuple[str, ...] = (),
+    limited: float = FIRST.limited,
+) -> Wishes:
     """Return wishes that the text fulfils.
 
     Args:
@@ -149,9 +157,10 @@ def wish(rng: random.Random, kind: str, text: str, *, avoid: tuple[str, ...] = (
         kind: The kind of text.
         text: The answer.
         avoid: Words that the answer was kept free of.
+        limited: How many texts of a kind without a custom of its own are asked for in a length.
     """
     limit, words = None, ""
-    share = {"names": 0.0, "shorten": 0.75, "x": 0.5}.get(kind, 0.4)
+    share = {"names": 0.0, "shorten": 0.75, "x": 0.5}.get(kind, limited)
     if rng.random() < share:
         limit, words = choose_limit(
             rng, text, sentences=kind not in ("tag", "headline", "email", "linkedin", "x")

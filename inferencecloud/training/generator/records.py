@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from inferencecloud.evaluation.limits import has_any, has_phrase
 from inferencecloud.training.generator import extract, names, orders, phrases
 from inferencecloud.training.generator.exercise import Exercise
+from inferencecloud.training.generator.recipe import FIRST, Recipe
 from inferencecloud.training.generator.subjects import Fact, Subject, invent_terms
 from inferencecloud.training.generator.swaps import Swaps, choose_swaps, choose_synonyms, put_name
 from inferencecloud.training.generator.writing import X_CHARACTERS, Pen, hashtags
 from inferencecloud.training.products import Product
 
-KINDS = {
-    "tag": 1.0,
-    "headline": 0.5,
-    "short": 2.2,
-    "medium": 2.4,
-    "long": 0.9,
-    "x": 0.6,
-    "linkedin": 0.5,
-    "email": 0.5,
-    "shorten": 0.7,
-    "rewrite": 0.9,
-}
 _LENGTHS = {
     "tag": ("tag",),
     "headline": ("mid", "short"),
@@ -38,6 +27,7 @@ _LENGTHS = {
     "shorten": ("mid", "long", "head"),
     "rewrite": ("short", "mid", "head"),
 }
+_DESCRIPTIONS = ("short", "medium", "long")
 _TRIES = 30
 
 
@@ -66,37 +56,74 @@ class Scene:
         return tuple(fact for fact in told if has_phrase(self.text, fact))
 
 
-def product_exercise(rng: random.Random, product: Product, kind: str | None = None) -> Exercise:
+def product_exercise(
+    rng: random.Random, product: Product, kind: str | None = None, *, recipe: Recipe = FIRST
+) -> Exercise:
     """Return an exercise on the product, of the kind or of any kind."""
-    kind = kind or rng.choices(list(KINDS), weights=list(KINDS.values()))[0]
+    kinds = recipe.product_kinds
+    kind = kind or rng.choices(list(kinds), weights=list(kinds.values()))[0]
     for _ in range(_TRIES):
-        scene = _set_scene(rng, product, kind)
+        scene = _set_scene(rng, product, kind, cut=recipe.cut)
         request, answer = _ask(rng, scene, kind)
-        avoid: tuple[str, ...] = ()
-        if kind == "rewrite" or (kind in ("short", "medium", "long") and rng.random() < 0.3):
-            swaps = choose_synonyms(rng, answer, rng.choice((1, 2)))
-            kept = " ".join([scene.name, *scene.details, scene.purpose or ""])
-            swaps = {old: new for old, new in swaps.items() if not has_any(kept, (old,))}
-            avoid, answer = tuple(swaps), Swaps(words=swaps).apply(answer)
-        if (kind == "x" and len(answer) > X_CHARACTERS) or (kind == "rewrite" and not avoid):
+        swaps: dict[str, str] = {}
+        if kind == "rewrite" or (kind in _DESCRIPTIONS and rng.random() < recipe.freed):
+            swaps = _choose_freeing(rng, scene, answer, most=rng.choice((1, 2)))
+        if (kind == "x" and len(answer) > X_CHARACTERS) or (kind == "rewrite" and not swaps):
             kind = "short" if kind == "rewrite" and rng.random() < 0.2 else kind
             continue
-        exercise = _assemble(rng, kind, scene=scene, request=request, answer=answer, avoid=avoid)
+        task = _Task(kind=kind, scene=scene, request=request, answer=answer, swaps=swaps)
+        exercise = _assemble(rng, task, limited=recipe.limited)
         return replace(exercise, source=product.digest)
-    return product_exercise(rng, product, "medium")
+    return product_exercise(rng, product, "medium", recipe=recipe)
 
 
-def _assemble(
-    rng: random.Random,
-    kind: str,
-    *,
-    scene: Scene,
-    request: str,
-    answer: str,
-    avoid: tuple[str, ...],
-) -> Exercise:
-    wishes = orders.wish(rng, kind, answer, avoid=avoid)
-    messages = [("user", orders.render_user(rng, kind, request=request, wishes=wishes))]
+def avoidance_pair(rng: random.Random, product: Product, *, recipe: Recipe) -> tuple[Exercise, ...]:
+    """Return two exercises with one brief that forbid different words of one text, where it has two."""
+    for _ in range(_TRIES):
+        kind = rng.choice((*_DESCRIPTIONS, "rewrite"))
+        scene = _set_scene(rng, product, kind, cut=recipe.cut)
+        request, answer = _ask(rng, scene, kind)
+        swaps = list(_choose_freeing(rng, scene, answer, most=4).items())
+        if len(swaps) < 2:
+            continue
+        middle, seed = rng.randint(1, len(swaps) - 1), rng.getrandbits(64)
+        tasks = [
+            _Task(kind=kind, scene=scene, request=request, answer=answer, swaps=dict(part))
+            for part in (swaps[:middle], swaps[middle:])
+        ]
+        return tuple(
+            replace(
+                _assemble(random.Random(seed), task, limited=recipe.limited),  # noqa: S311 - no secret
+                source=product.digest,
+            )
+            for task in tasks
+        )
+    return (product_exercise(rng, product, recipe=recipe),)
+
+
+def _choose_freeing(rng: random.Random, scene: Scene, answer: str, *, most: int) -> dict[str, str]:
+    """Return worn-out words of the answer and what may stand for them; no fact has one."""
+    swaps = choose_synonyms(rng, answer, most)
+    kept = " ".join([scene.name, *scene.details, scene.purpose or ""])
+    return {old: new for old, new in swaps.items() if not has_any(kept, (old,))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What is asked about a scene, and the answer before words are taken out of it."""
+
+    kind: str
+    scene: Scene
+    request: str
+    answer: str
+    swaps: Mapping[str, str]  # the forbidden words and what stands for them
+
+
+def _assemble(rng: random.Random, task: _Task, *, limited: float) -> Exercise:
+    kind, scene, avoid = task.kind, task.scene, tuple(task.swaps)
+    answer = Swaps(words=task.swaps).apply(task.answer)
+    wishes = orders.wish(rng, kind, answer, avoid=avoid, limited=limited)
+    messages = [("user", orders.render_user(rng, kind, request=task.request, wishes=wishes))]
     if rng.random() < 0.6:
         tone = rng.choice(("warm", "plain")) if rng.random() < 0.3 else None
         messages.insert(0, ("system", orders.render_system(rng, tone, scene.company)))
@@ -106,11 +133,12 @@ def _assemble(
         completion=answer,
         facts=tuple(fact for fact in scene.facts if has_phrase(answer, fact)),
         avoid=wishes.avoid,
+        replacements=tuple(task.swaps.values()),
         limit=wishes.limit,
     )
 
 
-def _set_scene(rng: random.Random, product: Product, kind: str) -> Scene:
+def _set_scene(rng: random.Random, product: Product, kind: str, *, cut: float) -> Scene:
     """Return one of the product's texts with its own name, colours and materials exchanged in both."""
     length = rng.choice(_LENGTHS[kind])
     copy = product.copy[length]
@@ -122,6 +150,8 @@ def _set_scene(rng: random.Random, product: Product, kind: str) -> Scene:
     text = copy.name if kind == "headline" else copy.text
     swaps = choose_swaps(rng, f"{base} {text}") if rng.random() < 0.8 else Swaps()
     base, text = swaps.apply(base), swaps.apply(_without_prices(text))
+    if cut and kind in _DESCRIPTIONS and rng.random() < cut:
+        text = _leave_out(rng, text)
     brand = names.invent_word(rng)
     if rng.random() < 0.2:
         brand += f" {names.invent_number(rng)}"
@@ -155,6 +185,13 @@ def _without_prices(text: str) -> str:
     """Return the text without the sentences that tell the record's own price."""
     sentences = extract.split_sentences(text)
     return " ".join([s for s in sentences if "$" not in s] or sentences)
+
+
+def _leave_out(rng: random.Random, text: str) -> str:
+    """Return some of the text's sentences, at least one, in their order."""
+    sentences = extract.split_sentences(text)
+    kept = rng.sample(range(len(sentences)), rng.randint(1, len(sentences)))
+    return " ".join(sentences[place] for place in sorted(kept))
 
 
 def _separate(details: Sequence[str], purpose: str) -> list[str]:

@@ -18,8 +18,9 @@ from inferencecloud.training.generator.extract import (
     find_purpose,
     split_sentences,
 )
-from inferencecloud.training.generator.mix import PHASES, Sources
-from inferencecloud.training.generator.records import KINDS, product_exercise
+from inferencecloud.training.generator.mix import Sources
+from inferencecloud.training.generator.recipe import FIRST, SECOND
+from inferencecloud.training.generator.records import product_exercise
 from inferencecloud.training.generator.swaps import Swaps, choose_swaps, choose_synonyms, put_name
 from inferencecloud.training.posts import read_posts, split_posts
 from inferencecloud.training.products import RecordMalformed, TrainingDataMissing
@@ -60,7 +61,9 @@ def test_every_description_names_the_made_up_name_and_never_the_records_price(
             assert exercise.facts, exercise
             assert exercise.source == product.digest
             assert "$12.50" not in exercise.completion or "$12.50" in exercise.prompt
-    assert {product_exercise(rng, p).kind for p in sources.products * 12} == set(KINDS)
+    assert {product_exercise(rng, p).kind for p in sources.products * 12} == set(
+        FIRST.product_kinds
+    )
 
 
 def test_posts_become_exercises_whose_facts_are_in_the_brief(sources: Sources) -> None:
@@ -78,8 +81,10 @@ def test_phases_go_from_made_up_to_real(sources: Sources) -> None:
         for done in (0.0, 1.0)
     )
     assert first < last
-    for shares in PHASES:
-        total = shares.invented + shares.contrast + shares.products + shares.posts
+    for shares in (*FIRST.phases, *SECOND.phases):
+        total = (
+            shares.invented + shares.contrast + shares.products + shares.posts + shares.avoidance
+        )
         assert total == pytest.approx(1.0)
     only = Sources(products=(), posts=()).exercises(random.Random(1), 20, done=0.5)
     assert {exercise.source for exercise in only} == {"invented"}

@@ -48,6 +48,14 @@ class Command(BaseCommand):
             action="store_true",
             help="learn the texts alone, to compare with",
         )
+        parser.add_argument(
+            "--from",
+            dest="start",
+            type=Path,
+            default=None,
+            metavar="MODEL",
+            help="take a second course: go on from this trained starter's weights",
+        )
         parser.add_argument("--tokens-per-step", type=int, default=None)
         parser.add_argument("--threads", type=int, default=None, help="default: torch's own choice")
         parser.add_argument("--size", choices=sorted(SIZES), default="starter")
@@ -77,6 +85,7 @@ class Command(BaseCommand):
             tokens_per_step=options["tokens_per_step"],
             threads=options["threads"],
             shape=SIZES[options["size"]],
+            start=options["start"],
             stop_at=options["stop_at"],
             fresh=options["fresh"],
             compiled=options["compile"],
