@@ -78,7 +78,7 @@ def write_card(facts: TrainingFacts, found: Examination, *, licence: str) -> str
         if facts.instructed
         else " It was trained on the texts alone, without instructions, to compare with.",
         command="manage.py train_starter --from" if facts.start else "manage.py train_starter",
-        course=f" It went on from the model {facts.start[:12]}, in a second course."
+        stage=f" It went on from the model {facts.start[:12]}, in a second stage."
         if facts.start
         else "",
         rows="\n".join(_row(found, row) for row in _ROWS if row[0] in found.figures),
@@ -126,7 +126,7 @@ sha256 of the record: {facts.products_held_out} products and {facts.posts_held_o
 copy was itself written by a language model. Names, prices, colours, materials and terms are exchanged in brief and copy alike.
 
 ## Training and cost
-`{command}`: {facts.steps:,} steps, {facts.tokens:,} tokens (padding included), {facts.minutes:.0f} minutes on {facts.machine}.{course}
+`{command}`: {facts.steps:,} steps, {facts.tokens:,} tokens (padding included), {facts.minutes:.0f} minutes on {facts.machine}.{stage}
 The loss is on the answers only. Tokenizer: byte-level BPE of {facts.vocabulary:,} tokens from the same data.
 The same command trains on a GPU, where the same hours see many more tokens; what that would gain is not measured.
 

@@ -19,6 +19,7 @@ from inferencecloud.training.generator.recipe import FIRST, SECOND
 from inferencecloud.training.products import RecordMalformed, TrainingDataMissing
 from inferencecloud.training.starter import (
     CheckpointOfAnotherTraining,
+    NoStarter,
     Progress,
     Schedule,
     StarterShape,
@@ -26,9 +27,15 @@ from inferencecloud.training.starter import (
     choose_machine,
 )
 
-Refusals = (TrainingDataMissing, RecordMalformed, CheckpointOfAnotherTraining, ArtifactError)
+Refusals = (
+    TrainingDataMissing,
+    RecordMalformed,
+    CheckpointOfAnotherTraining,
+    ArtifactError,
+    NoStarter,
+)
 _REPORT_EVERY_S = 10.0
-_SECOND_STEPS, _SECOND_RATE = 2000, 1.5e-3  # of the second course
+_SECOND_STEPS, _SECOND_RATE = 2000, 1.5e-3  # of the second stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +50,7 @@ class Order:
     tokens_per_step: int | None = None
     threads: int | None = None
     shape: Mapping[str, int]
-    start: Path | None = None  # a trained starter: the second course goes on from it
+    start: Path | None = None  # a trained starter: the second stage goes on from it
     stop_at: int | None = None
     fresh: bool = False
     compiled: bool = False
@@ -59,6 +66,8 @@ def carry_out(order: Order, *, say: Callable[[str], object]) -> None:
         TrainingDataMissing: There is no data.
         RecordMalformed: The data is not what it should be.
         CheckpointOfAnotherTraining: The work folder holds a training with other settings.
+        ArtifactError: What the second stage is to go on from is not what its manifest says.
+        NoStarter: It is no starter.
     """
     if order.threads is not None:
         torch.set_num_threads(order.threads)
@@ -114,7 +123,7 @@ def _open(order: Order) -> Trainer:
     machine = choose_machine(compiled=order.compiled)
     hours = None if order.steps else order.hours
     if start:
-        return session.open_course_of(
+        return session.open_second_stage(
             start, sources, order.work, schedule=schedule, machine=machine, hours=hours
         )
     return session.open_training(

@@ -77,7 +77,7 @@ def open_training(
     return trainer
 
 
-def open_course_of(
+def open_second_stage(
     start: Artifact,
     sources: Sources,
     folder: Path,
@@ -86,12 +86,18 @@ def open_course_of(
     machine: Machine,
     hours: float | None = None,
 ) -> Trainer:
-    """Return a training that goes on from a trained starter, its tokenizer kept; else as `open_training`."""
+    """Return a training that goes on from a trained starter, its tokenizer kept; else as `open_training`.
+
+    Raises:
+        NoStarter: The artifact is another kind of model.
+        CheckpointOfAnotherTraining: The folder holds a training with other settings.
+    """
+    shape = read_shape(start)
     load_tokenizer(start.folder).save_pretrained(str(folder / "tokenizer"))
     trainer = open_training(
         sources,
         folder,
-        shape=read_shape(start.folder),
+        shape=shape,
         schedule=replace(schedule, start=start.manifest.digest),
         machine=machine,
         hours=hours,

@@ -22,11 +22,23 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from inferencecloud.artifacts.manifest import Artifact
 from inferencecloud.training.batches import Batch, BatchPlan
 from inferencecloud.training.muon import Muon
 
 _ANSWER_STEP = 256
 _IGNORED = -100  # as a label: no loss
+# What a trained starter's config has in common with every other's, beside its size.
+_SETTINGS = (
+    "num_key_value_heads",
+    "rope_parameters",
+    "rms_norm_eps",
+    "hidden_act",
+    "head_dim",
+    "attention_bias",
+    "mlp_bias",
+    "tie_word_embeddings",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,32 +106,52 @@ class CheckpointOfAnotherTraining(ValueError):
         )
 
 
+class NoStarter(ValueError):
+    """What a second stage was to go on from is no starter."""
+
+    def __init__(self, start: Artifact, found: str) -> None:
+        super().__init__(
+            f"Wanted a starter to go on from (as train_starter writes it, in bf16 or fp32), "
+            f"but {start.folder} is {found}."
+        )
+
+
 def build_model(
     shape: StarterShape, tokenizer: PreTrainedTokenizerFast, seed: int
 ) -> LlamaForCausalLM:
     """Return an untrained model."""
     torch.manual_seed(seed)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=shape.vocabulary,
-            hidden_size=shape.width,
-            intermediate_size=shape.ffn,
-            num_hidden_layers=shape.layers,
-            num_attention_heads=shape.heads,
-            num_key_value_heads=shape.heads,
-            max_position_embeddings=shape.context_tokens,
-            tie_word_embeddings=True,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+    config = _config_of(shape)
+    config.bos_token_id = tokenizer.bos_token_id
+    config.eos_token_id = tokenizer.eos_token_id
+    config.pad_token_id = tokenizer.pad_token_id
+    return LlamaForCausalLM(config)
+
+
+def _config_of(shape: StarterShape) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.width,
+        intermediate_size=shape.ffn,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        max_position_embeddings=shape.context_tokens,
+        tie_word_embeddings=True,
     )
 
 
-def read_shape(artifact: Path) -> StarterShape:
-    """Return the shape of a trained starter."""
-    config = LlamaConfig.from_pretrained(artifact, local_files_only=True)
-    return StarterShape(
+def read_shape(start: Artifact) -> StarterShape:
+    """Return the shape of a trained starter.
+
+    Raises:
+        NoStarter: It is another kind of model, or its weights are quantized.
+    """
+    about = start.manifest
+    if about.architecture != "LlamaForCausalLM" or about.dtype not in ("bfloat16", "float32"):
+        raise NoStarter(start, f"{about.architecture} in {about.dtype}")
+    config = LlamaConfig.from_pretrained(start.folder, local_files_only=True)
+    shape = StarterShape(
         width=config.hidden_size,
         layers=config.num_hidden_layers,
         heads=config.num_attention_heads,
@@ -127,6 +159,11 @@ def read_shape(artifact: Path) -> StarterShape:
         vocabulary=config.vocab_size,
         context_tokens=config.max_position_embeddings,
     )
+    ours = _config_of(shape).to_dict()
+    for name in _SETTINGS:
+        if config.to_dict()[name] != ours[name]:
+            raise NoStarter(start, f"a Llama with {name} = {config.to_dict()[name]}")
+    return shape
 
 
 def choose_machine(*, compiled: bool = False) -> Machine:

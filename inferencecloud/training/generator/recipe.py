@@ -1,7 +1,7 @@
-"""How exercises are mixed: the first course starts from nothing, the second sharpens what the first taught.
+"""How exercises are mixed: the first stage starts from nothing, the second sharpens what the first taught.
 
-The first course teaches English and reading. What it leaves undone is decided by few words of an answer:
-the one that stands for a forbidden word, the one after which a text may end, a fact's own. The second course
+The first stage teaches English and reading. What it leaves undone is decided by few words of an answer:
+the one that stands for a forbidden word, the one after which a text may end, a fact's own. The second stage
 has many exercises that differ in nothing else, and lets those words count for more.
 """
 
@@ -25,7 +25,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What a course is made of.
+    """What a stage is made of.
 
     Args:
         name: "first", "second".

@@ -54,7 +54,7 @@ class Command(BaseCommand):
             type=Path,
             default=None,
             metavar="MODEL",
-            help="take a second course: go on from this trained starter's weights",
+            help="take a second stage: go on from this trained starter's weights",
         )
         parser.add_argument("--tokens-per-step", type=int, default=None)
         parser.add_argument("--threads", type=int, default=None, help="default: torch's own choice")

@@ -1,4 +1,4 @@
-"""A second course: it goes on from a trained starter, with pairs and with words that count for more."""
+"""A second stage: it goes on from a trained starter, with pairs and with words that count for more."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 from django.core.management import CommandError, call_command
-from transformers import PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+)
 
-from inferencecloud.artifacts.manifest import verify_artifact
+from inferencecloud.artifacts.manifest import verify_artifact, write_manifest
 from inferencecloud.evaluation.limits import Limit, has_any, has_phrase
 from inferencecloud.training import command, starter
 from inferencecloud.training.batches import BatchPlan
@@ -23,6 +29,12 @@ from inferencecloud.training.generator.records import avoidance_pair, product_ex
 from inferencecloud.training.starter import CheckpointOfAnotherTraining, Machine
 from inferencecloud.training.tokens import encode_exercise, mark_decisive, train_tokenizer
 from tests.training.records import write_posts, write_records
+
+
+def _llama(**other: object) -> LlamaConfig:
+    size = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "vocab_size": 400}
+    return LlamaConfig(**{**size, "num_attention_heads": 2, "tie_word_embeddings": True, **other})
+
 
 CPU = Machine(device="cpu", bf16=False)
 SIZE = {"width": 32, "layers": 1, "heads": 2, "ffn": 48, "vocabulary": 400}
@@ -72,7 +84,7 @@ def test_a_pair_differs_in_the_forbidden_words_alone(corpus: Corpus) -> None:
             assert mine.source == product.digest
 
 
-def test_the_second_course_forbids_more_and_asks_for_more_lengths(corpus: Corpus) -> None:
+def test_the_second_stage_forbids_more_and_asks_for_more_lengths(corpus: Corpus) -> None:
     first, second = (
         replace(corpus.train, recipe=recipe).exercises(random.Random(5), 600, done=0.9)
         for recipe in (FIRST, SECOND)
@@ -170,9 +182,9 @@ def test_it_goes_on_from_the_first_ones_weights_keeps_its_tokens_and_says_so(
     digest = verify_artifact(first).manifest.digest
     assert verify_artifact(out).manifest.digest != digest
     card = (out / "README.md").read_text()
-    assert f"It went on from the model {digest[:12]}, in a second course." in card
+    assert f"It went on from the model {digest[:12]}, in a second stage." in card
     assert "`manage.py train_starter --from`: 6 steps" in card
-    with pytest.raises(CheckpointOfAnotherTraining):  # of another model's course
+    with pytest.raises(CheckpointOfAnotherTraining):  # of another model's stage
         command.carry_out(replace(second, start=out), say=said.append)
 
 
@@ -181,3 +193,25 @@ def test_there_must_be_a_model_to_go_on_from(data: Path, tmp_path: Path) -> None
         call_command(
             "train_starter", f"--data={data}", f"--work={tmp_path}", f"--from={tmp_path / 'nowhere'}"
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "dtype", "found"),
+    [
+        (GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=400), "bfloat16", "GPT2LMHeadModel"),
+        (_llama(num_key_value_heads=1), "bfloat16", "a Llama with num_key_value_heads = 1"),
+        (_llama(rms_norm_eps=1e-3), "bfloat16", "a Llama with rms_norm_eps = 0.001"),
+        (_llama(), "float16", "LlamaForCausalLM in float16"),
+    ],
+)
+def test_no_other_model_is_gone_on_from(
+    data: Path, tmp_path: Path, config: PreTrainedConfig, dtype: str, found: str
+) -> None:
+    model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+    model.save_pretrained(tmp_path / "other")
+    write_manifest(tmp_path / "other", name="Other", licence="MIT", context_tokens=64)
+    with pytest.raises(CommandError, match=f"Wanted a starter to go on from .* is {found}"):
+        call_command(
+            "train_starter", f"--data={data}", f"--work={tmp_path / 'work'}", f"--from={tmp_path / 'other'}"
+        )  # fmt: skip
+    assert not (tmp_path / "work" / "tokenizer").exists()
