@@ -3,7 +3,14 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-EXAMPLE = _("Write two sentences that announce our new water bottle to people who hike.")
+# With a name and facts, as the starter wants it; any model can do something with it.
+EXAMPLE = _(
+    "Write a short description of:\n"
+    "Name: Velora Rain Jacket\n"
+    "Details: taped seams, adjustable hood\n"
+    "For: long hikes\n"
+    "Price: $129"
+)
 
 
 class SourceForm(forms.Form):
@@ -26,6 +33,6 @@ class TrialForm(forms.Form):
         label=_("What should it write?"),
         max_length=2000,
         initial=EXAMPLE,
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=forms.Textarea(attrs={"rows": 5}),
         error_messages={"required": _("Type what the model should write.")},
     )

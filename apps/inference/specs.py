@@ -54,6 +54,12 @@ class Subject:
         return cls(kind=kind, id=id_)
 
 
+# Of the starter's 90 texts on 30 held-out products 3 % say four words in a row twice, without these
+# two 23 %; as many name the product. A penalty of 1.3 makes it invent words.
+REPETITION_PENALTY = 1.15
+NO_REPEAT_NGRAM_SIZE = 8  # tokens: about four words
+
+
 @dataclass(frozen=True, kw_only=True)
 class Params:
     """How a step writes."""

@@ -19,6 +19,7 @@ from apps.catalog.models import Deployment, Trial, Variant
 from apps.catalog.outlook import as_size
 from apps.core.errors import DomainError
 from apps.inference import host, memory
+from apps.inference.specs import NO_REPEAT_NGRAM_SIZE, REPETITION_PENALTY
 from inferencecloud.artifacts.errors import ArtifactError
 from inferencecloud.engine import EngineError, Message, ModelInfo, Request, Role, Sampling, Text
 
@@ -124,8 +125,13 @@ def _request(trial: Trial, info: ModelInfo) -> Request:
         id=f"trial-{trial.pk}",
         model=info.key,
         messages=(Message(role=Role.USER, segments=(Text(trial.prompt),)),),
-        sampling=Sampling(
-            temperature=0.7, top_p=0.9, max_new_tokens=NEW_TOKENS, seed=trial.pk.int % 2**31
+        sampling=Sampling(  # as a cell writes that nobody has set otherwise
+            temperature=0.6,
+            top_p=0.9,
+            repetition_penalty=REPETITION_PENALTY,
+            no_repeat_ngram_size=NO_REPEAT_NGRAM_SIZE,
+            max_new_tokens=NEW_TOKENS,
+            seed=trial.pk.int % 2**31,
         ),
         owner=str(trial.organization_id),
         priority=LAST_IN_LINE,

@@ -6,12 +6,12 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from inferencecloud.training import heldout
 from inferencecloud.training.corpus import Corpus
-from inferencecloud.training.examination import SEED, Writer, answer_nats
+from inferencecloud.training.examination import PLAIN, SEED, Writer, answer_nats
 from inferencecloud.training.export import write_plain
 from inferencecloud.training.session import open_training
 from inferencecloud.training.starter import Machine, Schedule, StarterShape
@@ -88,7 +88,7 @@ def _ms_per_token(artifact: Path) -> float:
     writer = Writer(artifact)
     try:
         for exercise in heldout.invented(seed=SEED, count=_SPEED_EXERCISES):
-            writer.write([exercise], temperature=0.0)
+            writer.write([exercise], sampling=replace(PLAIN, temperature=0.0))
         return 1000 * writer.seconds / max(1, writer.tokens)
     finally:
         writer.close()

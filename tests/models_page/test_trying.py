@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -13,7 +15,11 @@ from apps.accounts.models import User
 from apps.catalog import execution
 from apps.catalog.models import Deployment, Trial, Variant
 from apps.inference import host, memory, tasks, trials, trying
+from apps.notebooks.chain.graph import CellSpec
+from apps.notebooks.chain.prompts import Standing, step_of
+from apps.notebooks.chain.references import CellKey
 from apps.organizations.models import AuditEvent
+from inferencecloud.training.examination import SERVED
 from tests.factories import Company
 from tests.factories import company as make_company
 from tests.inference.builders import deployment
@@ -60,6 +66,22 @@ def test_a_model_writes_and_is_unloaded_again(company: Company, idle: Variant) -
     assert idle.measured_at is not None
     event = AuditEvent.objects.get(verb="model.tried")
     assert "Write." not in str(event.data)
+
+
+def test_a_trial_does_not_go_round_in_circles_any_more_than_a_cell(
+    company: Company, idle: Variant
+) -> None:
+    trial = asked(company, idle)
+    sampling = trying._request(trial, SimpleNamespace(key="k")).sampling  # type: ignore[arg-type]
+    cell = step_of(
+        CellSpec(key=CellKey(notebook=uuid4(), cell=uuid4()), name="tag", kind="prompt", params={}),
+        ("Write.",),
+        standing=Standing(texts={}),
+        voice="",
+    ).params
+    for name in ("temperature", "top_p", "repetition_penalty", "no_repeat_ngram_size"):
+        assert getattr(sampling, name) == getattr(cell, name), name
+        assert getattr(SERVED, name) == getattr(cell, name), f"what is examined: {name}"
 
 
 def test_what_serves_stays_loaded(company: Company) -> None:
@@ -155,7 +177,7 @@ def test_the_page_shows_the_text_and_its_speed(
 ) -> None:
     client, slug = signed_in(company.owner), company.organization.slug
     model = reverse("inference:model", args=[slug, idle.pk])
-    assert "people who hike" in client.get(model).text
+    assert "long hikes" in client.get(model).text
     assert client.post(model, {"prompt": " "}).status_code == 422
     answer = client.post(model, {"prompt": "Write <b>."})
     assert "hx-get" in client.get(answer["Location"]).text
