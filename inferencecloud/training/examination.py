@@ -87,9 +87,10 @@ class Writer:
         exercises: Sequence[Exercise],
         *,
         constrained: bool = False,
-        sampling: Sampling = PLAIN,
+        sampling: Sampling | None = None,
     ) -> list[str]:
         """Return a text for each exercise; constrained: the engine keeps words out and lengths in."""
+        base = sampling or PLAIN
         requests = [
             Request(
                 id=str(place),
@@ -97,7 +98,7 @@ class Writer:
                 messages=tuple(
                     Message(Role(role), (Text(content),)) for role, content in exercise.messages
                 ),
-                sampling=_constrain(sampling, exercise) if constrained else sampling,
+                sampling=_constrain(base, exercise) if constrained else base,
             )
             for place, exercise in enumerate(exercises)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_the_command_writes_with_both_models_and_keeps_the_judgement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda _question: "1")
-    monkeypatch.setattr(examination, "_NEW_TOKENS", 8)
+    monkeypatch.setattr(examination, "PLAIN", replace(examination.PLAIN, max_new_tokens=8))
     said: list[str] = []
 
     class Out:
