@@ -19,6 +19,7 @@ from inferencecloud.training.corpus import read_corpus
 from inferencecloud.training.generator.mix import Sources
 from inferencecloud.training.generator.recipe import FIRST, Recipe
 from inferencecloud.training.starter import (
+    CheckpointOfAnotherTraining,
     Machine,
     Schedule,
     StarterShape,
@@ -90,10 +91,14 @@ def open_second_stage(
 
     Raises:
         NoStarter: The artifact is another kind of model.
-        CheckpointOfAnotherTraining: The folder holds a training with other settings.
+        CheckpointOfAnotherTraining: The folder holds a training with other settings or another tokenizer.
     """
-    shape = read_shape(start)
-    load_tokenizer(start.folder).save_pretrained(str(folder / "tokenizer"))
+    shape, tokenizer = read_shape(start), load_tokenizer(start.folder)
+    kept = folder / "tokenizer"
+    if not (kept / "tokenizer.json").exists():
+        tokenizer.save_pretrained(str(kept))
+    elif load_tokenizer(kept).get_vocab() != tokenizer.get_vocab():
+        raise CheckpointOfAnotherTraining(folder)
     trainer = open_training(
         sources,
         folder,

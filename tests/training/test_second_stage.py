@@ -188,6 +188,21 @@ def test_it_goes_on_from_the_first_ones_weights_keeps_its_tokens_and_says_so(
         command.carry_out(replace(second, start=out), say=said.append)
 
 
+def test_a_folder_with_another_training_is_refused_and_left_as_it_is(
+    data: Path, tmp_path: Path
+) -> None:
+    command.carry_out(_order(data, tmp_path / "first"), say=str)
+    other = {**SIZE, "vocabulary": 380}
+    command.carry_out(_order(data, tmp_path / "other", shape=other, stop_at=1), say=str)
+    before = {path: path.read_bytes() for path in (tmp_path / "other").rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointOfAnotherTraining, match="--fresh"):
+        command.carry_out(
+            _order(data, tmp_path / "other", start=tmp_path / "first" / "out"), say=str
+        )
+    after = {path: path.read_bytes() for path in (tmp_path / "other").rglob("*") if path.is_file()}
+    assert after == before != {}
+
+
 def test_there_must_be_a_model_to_go_on_from(data: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"Wanted a model at .*nowhere"):
         call_command(

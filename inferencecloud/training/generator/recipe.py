@@ -8,15 +8,14 @@ has many exercises that differ in nothing else, and lets those words count for m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """What part of the exercises comes from where; pairs are counted as two."""
+    """How often exercises come from where (pairs half as often, as each gives two); the rest is invented."""
 
     until: float  # share of the training
-    invented: float
     contrast: float
     products: float
     posts: float
@@ -39,7 +38,7 @@ class Recipe:
 
     name: str
     phases: tuple[Shares, ...]
-    product_kinds: Mapping[str, float] = field(default_factory=dict)
+    product_kinds: Mapping[str, float]
     freed: float = 0.3
     limited: float = 0.4
     cut: float = 0.0
@@ -49,9 +48,9 @@ class Recipe:
 FIRST = Recipe(
     name="first",
     phases=(
-        Shares(until=0.35, invented=0.50, contrast=0.20, products=0.25, posts=0.05),
-        Shares(until=0.80, invented=0.32, contrast=0.14, products=0.44, posts=0.10),
-        Shares(until=1.00, invented=0.30, contrast=0.08, products=0.52, posts=0.10),
+        Shares(until=0.35, contrast=0.20, products=0.25, posts=0.05),
+        Shares(until=0.80, contrast=0.14, products=0.44, posts=0.10),
+        Shares(until=1.00, contrast=0.08, products=0.52, posts=0.10),
     ),
     product_kinds={
         "tag": 1.0,
@@ -68,9 +67,7 @@ FIRST = Recipe(
 )
 SECOND = Recipe(
     name="second",
-    phases=(
-        Shares(until=1.0, invented=0.18, contrast=0.04, products=0.48, posts=0.06, avoidance=0.24),
-    ),
+    phases=(Shares(until=1.0, contrast=0.04, products=0.48, posts=0.06, avoidance=0.24),),
     product_kinds={
         "tag": 1.0,
         "headline": 0.4,

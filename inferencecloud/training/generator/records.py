@@ -142,11 +142,7 @@ def _set_scene(rng: random.Random, product: Product, kind: str, *, cut: float) -
     """Return one of the product's texts with its own name, colours and materials exchanged in both."""
     length = rng.choice(_LENGTHS[kind])
     copy = product.copy[length]
-    base = (
-        product.copy["head"]
-        if length == "head"
-        else product.copy[rng.choice(("tag", "tag", "long"))]
-    ).name
+    base = product.copy["head" if length == "head" else rng.choice(("tag", "tag", "long"))].name
     text = copy.name if kind == "headline" else copy.text
     swaps = choose_swaps(rng, f"{base} {text}") if rng.random() < 0.8 else Swaps()
     base, text = swaps.apply(base), swaps.apply(_without_prices(text))
