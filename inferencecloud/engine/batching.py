@@ -284,7 +284,8 @@ class BatchingEngine:
     def _let_wait(self, sequence: Sequence) -> None:
         """Put a sequence whose prompt is complete in the line; end it when there is nothing to write."""
         lane = self._lanes[sequence.request.model]
-        context = lane.info.context_tokens
+        fitting = sequence.prompt_tokens + lane.scheduler.room_for_answer(sequence)
+        context = min(lane.info.context_tokens, fitting)
         if sequence.prompt_tokens >= context:
             problem = PromptTooLong(sequence.prompt_tokens, context)
             self._end(sequence, FinishReason.FAILED, problem)
@@ -374,9 +375,7 @@ class BatchingEngine:
             return
         sequence.reason = reason
         lane = self._lanes[sequence.request.model]
-        lane.live.discard(sequence)
-        lane.scheduler.remove(sequence)
-        lane.runner.forget(sequence)
+        lane.forget(sequence)
         counts = (sequence.prompt_tokens, sequence.answer_tokens)
         finish = sequence.times.finish(reason, problem, counts)
         self._outbox.put(sequence.stage, Delta(request_id=sequence.request.id, finish=finish))

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.sampling import Choice
-from inferencecloud.engine.scheduler import Span
 from inferencecloud.engine.sequence import Sequence
 from inferencecloud.engine.serial import GenerationFailed
+from inferencecloud.engine.span import Span
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ class Scored(NamedTuple):
     logits: Tensor  # (rows of the step, V) float32
     first: int  # which of the rows is the first of the span's
     likeliest: list[int]  # the id with the highest logit of each of its rows
+    unprompted: int | None = None  # the first row without the prompt, where it is guided
 
 
 def choose(wanted: Seq[Scored], fail: Fail) -> Iterator[tuple[Span, list[Choice]]]:
@@ -34,13 +35,14 @@ def choose(wanted: Seq[Scored], fail: Fail) -> Iterator[tuple[Span, list[Choice]
 
     A row serves when all drafted tokens before it are what was chosen; the first that differs is the last.
     """
-    for span, logits, first, likeliest in wanted:
+    for scored in wanted:
+        span = scored.span
         if span.sequence.sampler.is_plain:
-            choices = [Choice(token_id) for token_id in likeliest]
+            choices = [Choice(token_id) for token_id in scored.likeliest]
             yield span, choices[: 1 + _held(span.draft, choices)]
             continue
         try:
-            choices = _sampled(span, logits[first : first + len(likeliest)])
+            choices = _sampled(scored)
         except EngineError as problem:
             fail(span.sequence, problem)
         except Exception as error:  # whatever breaks in one request, the others go on
@@ -55,11 +57,14 @@ def _held(draft: Seq[int], chosen: Seq[Choice]) -> int:
     return next((n for n, guess in enumerate(draft) if guess != chosen[n].token_id), len(draft))
 
 
-def _sampled(span: Span, rows: Tensor) -> list[Choice]:
+def _sampled(scored: Scored) -> list[Choice]:
     """Return the choices of a sequence that draws, or whose choice depends on its answer."""
+    span, logits, other = scored.span, scored.logits, scored.unprompted
     answer, choices = span.sequence.answer, []
-    for row, guess in zip(rows, (*span.draft, None), strict=True):
-        choice = span.sequence.sampler.choose(row, answer)
+    for place, guess in enumerate((*span.draft, None)):
+        unprompted = None if other is None else logits[other + place]
+        row = logits[scored.first + place]
+        choice = span.sequence.sampler.choose(row, answer, unprompted=unprompted)
         choices.append(choice)
         answer.append(choice.token_id)
         if choice.token_id != guess:

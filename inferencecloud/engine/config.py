@@ -18,7 +18,7 @@ from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.kernels import BYTES, page_shape
 from inferencecloud.engine.kernels.artifact import is_packed, read_packed_model
 from inferencecloud.engine.lane import Lane
-from inferencecloud.engine.loading import Spelling, open_model, open_spelling
+from inferencecloud.engine.loading import Spelling, open_model, open_spelling, own_guidance_scale
 from inferencecloud.engine.local import EngineConfig, InvalidConfig
 from inferencecloud.engine.pacing import Threads
 from inferencecloud.engine.protocol import ModelInfo
@@ -89,6 +89,7 @@ def open_lane(folder: Path, *, key: str, manifest: Manifest, config: BatchingCon
         context_tokens=manifest.context_tokens,
         prefill_tokens_per_s=0.0,
         decode_tokens_per_s=0.0,
+        guidance_scale=own_guidance_scale(folder),
     )
     runner, blocks = _runner(folder, info, config)
     pool = BlockPool(blocks, keeps_content=runner.shares_blocks)

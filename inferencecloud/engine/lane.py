@@ -23,9 +23,10 @@ from inferencecloud.engine.protocol import AdapterInfo, ModelInfo
 from inferencecloud.engine.requests import Message, Request, Role, Text
 from inferencecloud.engine.runner import Runner
 from inferencecloud.engine.sampling import Choice, Sampler, highest
-from inferencecloud.engine.scheduler import Scheduler, Span
+from inferencecloud.engine.scheduler import Scheduler
 from inferencecloud.engine.sequence import Sequence, Times
 from inferencecloud.engine.serial import AdapterNotLoaded, GenerationFailed
+from inferencecloud.engine.span import Span, with_unprompted
 from inferencecloud.engine.speculation import DraftModel, step_cost
 from inferencecloud.engine.stage import Stage
 from inferencecloud.engine.text import TextStream
@@ -75,17 +76,32 @@ class Lane:
         encoder = self.spelling.encoder
         adapter = None if request.adapter is None else self.adapters.get(request.adapter)
         salts = () if adapter is None else (adapter.info.digest,)
-        return Sequence(
+        sequence = Sequence(
             request=request,
             stage=stage,
             number=number,
             root=root_key(request.owner, self.info.digest, *salts),
             growing=GrowingPrompt(request, encoder),
             stream=TextStream(encoder.decode, request.sampling),
-            sampler=Sampler(request.sampling, self.spelling.vocabulary),
+            sampler=Sampler(
+                request.sampling,
+                self.spelling.vocabulary,
+                guidance_scale=self.info.guidance_scale,
+            ),
             times=Times(submitted_at=time.monotonic()),
             adapter=adapter,
         )
+        if sequence.sampler.is_guided:
+            roles = [message.role.value for message in request.messages]
+            sequence.unprompted = sequence.shadow(encoder.encode_silence(roles))
+        return sequence
+
+    def forget(self, sequence: Sequence) -> None:
+        """Let a sequence that has ended go, and all that was computed for it."""
+        self.live.discard(sequence)
+        self.scheduler.remove(sequence)
+        for reading in sequence.readings:
+            self.runner.forget(reading)
 
     def read_adapter(self, folder: Path, *, key: str) -> Adapter:
         """Return an adapter for the model, read but not taken in yet.
@@ -121,7 +137,7 @@ class Lane:
         for span in spans:
             if span.sequence.times.started_at is None:
                 span.sequence.times.started_at = now
-        self.threads.use(sum(span.tokens for span in spans))
+        self.threads.use(sum(span.total_tokens for span in spans))
         for part, logits in self._run(spans, fail):
             scored = self._scored(part, logits, fail)
             self._count(part)
@@ -180,15 +196,14 @@ class Lane:
     def _end_rehearsal(self, sequence: Sequence) -> None:
         """Compute what is pending, and leave nothing behind."""
         self._rehearse(sequence)
-        self.scheduler.remove(sequence)
-        self.runner.forget(sequence)
+        self.forget(sequence)
         self.scheduler.pool.clear_cache()
 
     def _rehearse(self, sequence: Sequence) -> None:
         """Compute all that is pending."""
         while sequence.pending:
             spans = self.scheduler.plan()
-            self.runner.run(spans)
+            self.runner.run(with_unprompted(spans))
             self.scheduler.advance(spans)
 
     def _run(self, spans: list[Span], fail: Fail) -> list[tuple[list[Span], Tensor]]:
@@ -196,7 +211,7 @@ class Lane:
         if not spans:
             return []
         try:
-            return [(spans, self.runner.run(spans))]
+            return [(spans, self.runner.run(with_unprompted(spans)))]
         except Exception as error:  # whatever broke inside the model, the engine goes on
             if _is_out_of_memory(error) and self._ease():
                 return []
@@ -234,13 +249,18 @@ class Lane:
         """Return every span that wants logits with its own; what is no number ends its sequence."""
         likeliest, finite = highest(logits)
         scored: list[Scored] = []
-        row = 0
+        row, other = 0, sum(span.rows for span in spans)
         for span in spans:
             first, row = row, row + span.rows
-            if not all(finite[first:row]):
+            is_finite = all(finite[first:row])
+            unprompted = None
+            if span.unprompted is not None:
+                unprompted, other = other, other + span.rows
+                is_finite = is_finite and all(finite[unprompted:other])
+            if not is_finite:
                 fail(span.sequence, GenerationFailed("its scores are not finite numbers"))
             elif row > first:
-                scored.append(Scored(span, logits, first, likeliest[first:row]))
+                scored.append(Scored(span, logits, first, likeliest[first:row], unprompted))
         return scored
 
 

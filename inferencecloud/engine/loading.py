@@ -17,6 +17,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from inferencecloud.engine.prompt import PromptEncoder
+from inferencecloud.engine.requests import MAX_GUIDANCE_SCALE, NO_GUIDANCE
 from inferencecloud.engine.vocabulary import Vocabulary
 
 # A bar would fill a log that nobody watches.
@@ -67,6 +68,14 @@ def open_model(folder: Path, *, device: str, dtype: torch.dtype | None = None) -
     model.requires_grad_(requires_grad=False)
     torch.nn.Module.to(model, device)  # transformers hides the signature behind a wrapper
     return model
+
+
+def own_guidance_scale(folder: Path) -> float:
+    """Return the `guidance_scale` of the artifact's generation settings."""
+    if not (folder / "generation_config.json").is_file():
+        return NO_GUIDANCE
+    scale = GenerationConfig.from_pretrained(str(folder)).guidance_scale
+    return NO_GUIDANCE if scale is None else min(MAX_GUIDANCE_SCALE, max(NO_GUIDANCE, float(scale)))
 
 
 def _end_ids(

@@ -18,10 +18,10 @@ from transformers import DynamicCache, PreTrainedModel
 
 from inferencecloud.artifacts.manifest import verify_artifact
 from inferencecloud.engine.errors import EngineError
-from inferencecloud.engine.loading import Spelling, open_model, open_spelling
+from inferencecloud.engine.loading import Spelling, open_model, open_spelling, own_guidance_scale
 from inferencecloud.engine.prompt import PromptEncoder
 from inferencecloud.engine.protocol import ModelInfo
-from inferencecloud.engine.requests import FinishReason, Request, Resume
+from inferencecloud.engine.requests import NO_GUIDANCE, FinishReason, Request, Resume
 from inferencecloud.engine.sampling import Sampler
 from inferencecloud.engine.serial import Chunk, ModelNotLoaded, SerialEngine, Turn
 from inferencecloud.engine.text import TextStream
@@ -121,6 +121,7 @@ class TransformersEngine(SerialEngine):
                 context_tokens=artifact.manifest.context_tokens,
                 prefill_tokens_per_s=0.0,
                 decode_tokens_per_s=0.0,
+                guidance_scale=own_guidance_scale(folder),
             )
             loaded = self._call(lambda: self._warm_up(self._open(folder, info)))
             self._loaded = {**self._loaded, key: loaded}
@@ -166,20 +167,18 @@ class TransformersEngine(SerialEngine):
         room = max(2, loaded.info.context_tokens - _WARM_UP_NEW_TOKENS)
         prompt = [1] * min(_WARM_UP_PROMPT_TOKENS, room)
         for _ in range(2):
-            run = _Run(loaded.model, self.config.prefill_chunk_tokens)
+            run = self._run(
+                loaded, silence=[1] if loaded.info.guidance_scale != NO_GUIDANCE else []
+            )
             started = time.perf_counter()
-            for _ in run.prefill(prompt):
+            for _ in run.prefill(prompt, []):
                 pass
             filled = time.perf_counter()
             for _ in range(_WARM_UP_NEW_TOKENS):
                 run.step(1)
             ended = time.perf_counter()
-        info = loaded.info
-        measured = ModelInfo(
-            key=info.key,
-            name=info.name,
-            digest=info.digest,
-            context_tokens=info.context_tokens,
+        measured = replace(
+            loaded.info,
             prefill_tokens_per_s=len(prompt) / (filled - started),
             decode_tokens_per_s=_WARM_UP_NEW_TOKENS / (ended - filled),
         )
@@ -192,17 +191,30 @@ class TransformersEngine(SerialEngine):
             raise PromptTooLong(len(prompt), loaded.info.context_tokens)
         resume = request.resume or Resume()
         answer = list(resume.token_ids) or loaded.encoder.encode_text(resume.text)
-        sampler = Sampler(request.sampling, loaded.spelling.vocabulary)
+        sampler = Sampler(
+            request.sampling,
+            loaded.spelling.vocabulary,
+            guidance_scale=loaded.info.guidance_scale,
+        )
         stream = TextStream(loaded.encoder.decode, request.sampling)
         stream.replay(answer, resume)
         yield Chunk(prompt_tokens=len(prompt), reason=stream.reason)
         limit = min(request.sampling.max_new_tokens, loaded.info.context_tokens - len(prompt))
-        run = _Run(loaded.model, self.config.prefill_chunk_tokens)
+        roles = [turn.role for turn in turns]
+        silence = loaded.encoder.encode_silence(roles) if sampler.is_guided else []
+        run = self._run(loaded, silence=silence)
         if len(answer) < limit:
-            for _ in run.prefill([*prompt, *answer]):
+            for _ in run.prefill(prompt, answer):
                 yield Chunk()
         ends = _Ends(token_ids=loaded.spelling.end_ids, limit_tokens=limit)
         yield from _decode(run, stream=stream, answer=_Answer(answer, sampler), ends=ends)
+
+    def _run(self, loaded: _Loaded, *, silence: Sequence[int]) -> _Run:
+        """Return a new run; with ids for the prompt's place it is a guided one."""
+        chunk_tokens = self.config.prefill_chunk_tokens
+        if silence:
+            return _GuidedRun(loaded.model, chunk_tokens, silence=silence)
+        return _Run(loaded.model, chunk_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +237,7 @@ def _decode(run: _Run, *, stream: TextStream, answer: _Answer, ends: _Ends) -> I
     """Yield token after token up to the model's end, a stop string or a limit."""
     ids = answer.token_ids
     while len(ids) < ends.limit_tokens:
-        choice = answer.sampler.choose(run.logits, ids)
+        choice = answer.sampler.choose(run.logits, ids, unprompted=run.unprompted)
         token_id = choice.token_id
         if token_id in ends.token_ids:
             yield Chunk(text=stream.finish(), reason=stream.reason or FinishReason.STOP)
@@ -246,14 +258,17 @@ def _decode(run: _Run, *, stream: TextStream, answer: _Answer, ends: _Ends) -> I
 class _Run:
     """One sequence in the model: its cache, and the logits for the next token."""
 
+    unprompted: Tensor | None = None  # (V) float32, on the CPU: without the prompt
+
     def __init__(self, model: PreTrainedModel, chunk_tokens: int) -> None:
         self._model = model
         self._chunk_tokens = chunk_tokens
         self._cache = DynamicCache(config=model.config)
         self.logits: Tensor = torch.empty(0)  # (V) float32, on the CPU
 
-    def prefill(self, token_ids: Sequence[int]) -> Iterator[None]:
-        """Read the prompt in chunks, yielding between them."""
+    def prefill(self, prompt: Sequence[int], answer: Sequence[int]) -> Iterator[None]:
+        """Read the prompt, and the answer so far, in chunks, yielding between them."""
+        token_ids = [*prompt, *answer]
         for start in range(0, len(token_ids), self._chunk_tokens):
             self._forward(token_ids[start : start + self._chunk_tokens])
             yield
@@ -269,3 +284,27 @@ class _Run:
             input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1
         )
         self.logits = output.logits[0, -1].float().cpu()
+
+
+class _GuidedRun(_Run):
+    """A sequence that is read without its prompt, too."""
+
+    def __init__(
+        self, model: PreTrainedModel, chunk_tokens: int, *, silence: Sequence[int]
+    ) -> None:
+        """Begin with nothing read; `silence` are the ids that stand in the prompt's place."""
+        super().__init__(model, chunk_tokens)
+        self._other = _Run(model, chunk_tokens)
+        self._silence = silence
+
+    def prefill(self, prompt: Sequence[int], answer: Sequence[int]) -> Iterator[None]:
+        """Read both in chunks, yielding between them."""
+        yield from self._other.prefill(self._silence, answer)
+        yield from super().prefill(prompt, answer)
+        self.unprompted = self._other.logits
+
+    def step(self, token_id: int) -> None:
+        """Read one token more in both."""
+        super().step(token_id)
+        self._other.step(token_id)
+        self.unprompted = self._other.logits

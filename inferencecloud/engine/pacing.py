@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from inferencecloud.engine.runner import Runner
-from inferencecloud.engine.scheduler import Span
 from inferencecloud.engine.sequence import Sequence
+from inferencecloud.engine.span import Span
 
 _SIZES = (1, 2, 4, 8, 16)  # tokens of a step
 _TIMES = 5

@@ -74,6 +74,14 @@ class PromptEncoder:
             ids += self.encode_text(turns[part].text) if isinstance(part, int) else part
         return ids
 
+    def encode_silence(self, roles: Sequence[str]) -> list[int]:
+        """Return the ids of a chat with such roles in which nothing is said.
+
+        Raises:
+            TemplateRefused: The template raises, or drops a message.
+        """
+        return [i for part in self.frame(roles) if not isinstance(part, int) for i in part]
+
     def frame(self, roles: Sequence[str]) -> list[list[int] | int]:
         """Return the fixed ids of a chat with such roles, and between them the numbers of the messages.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from inferencecloud.engine.requests import Request
+from inferencecloud.engine.requests import NO_GUIDANCE, Request
 from inferencecloud.engine.stage import Stage
 
 
@@ -21,6 +21,7 @@ class ModelInfo:
     context_tokens: int
     prefill_tokens_per_s: float
     decode_tokens_per_s: float
+    guidance_scale: float = NO_GUIDANCE  # of requests that say nothing of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

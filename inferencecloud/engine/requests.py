@@ -9,6 +9,7 @@ from enum import StrEnum
 from inferencecloud.engine.errors import EngineError
 
 MAX_LOGPROBS = 20
+NO_GUIDANCE, MAX_GUIDANCE_SCALE = 1.0, 10.0
 
 
 class InvalidSampling(EngineError, ValueError):
@@ -98,6 +99,9 @@ class Sampling:
     banned: tuple[str, ...] = ()  # words and phrases that must not appear
     banned_any_case: bool = True
     json_schema: str | None = None  # the text is JSON of this schema
+    # How much more counts what the prompt makes likelier (`guidance`); 1: no more; None: as the model's
+    # own generation_config.json has it.
+    guidance_scale: float | None = None
 
     def __post_init__(self) -> None:
         self._check_choice()
@@ -118,6 +122,12 @@ class Sampling:
             raise InvalidSampling("top_k", "at least 0", self.top_k)
         if not 0 <= self.min_p <= 1:
             raise InvalidSampling("min_p", "between 0 and 1", self.min_p)
+        if (
+            self.guidance_scale is not None
+            and not NO_GUIDANCE <= self.guidance_scale <= MAX_GUIDANCE_SCALE
+        ):
+            wanted = f"None or 1 to {MAX_GUIDANCE_SCALE:g}"
+            raise InvalidSampling("guidance_scale", wanted, self.guidance_scale)
         if self.logprobs is not None and not 0 <= self.logprobs <= MAX_LOGPROBS:
             raise InvalidSampling("logprobs", f"None or 0 to {MAX_LOGPROBS}", self.logprobs)
 

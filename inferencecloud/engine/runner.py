@@ -20,8 +20,8 @@ from inferencecloud.engine.blocks import BLOCK_TOKENS
 from inferencecloud.engine.decoder import Batch, Decoder, forward
 from inferencecloud.engine.kernels import RaggedBatch
 from inferencecloud.engine.memory import KvMemory
-from inferencecloud.engine.scheduler import Span
 from inferencecloud.engine.sequence import Sequence
+from inferencecloud.engine.span import Span
 
 
 class Runner(Protocol):

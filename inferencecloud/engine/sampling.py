@@ -17,7 +17,8 @@ from torch import Tensor
 from inferencecloud.engine.banning import Ban
 from inferencecloud.engine.drawing import draw, draw_slowly, uniform
 from inferencecloud.engine.errors import EngineError
-from inferencecloud.engine.requests import Alternative, Sampling, TokenLogprob
+from inferencecloud.engine.guidance import guided
+from inferencecloud.engine.requests import NO_GUIDANCE, Alternative, Sampling, TokenLogprob
 from inferencecloud.engine.schema import SchemaMatcher
 from inferencecloud.engine.vocabulary import Vocabulary
 
@@ -60,13 +61,17 @@ def choose_token(logits: Tensor, sampling: Sampling, answer: Sequence[int]) -> i
 class Sampler:
     """Chooses the tokens of one request; the answer may be asked about again, or from anywhere."""
 
-    def __init__(self, sampling: Sampling, vocabulary: Vocabulary) -> None:
-        """Make ready.
+    def __init__(
+        self, sampling: Sampling, vocabulary: Vocabulary, *, guidance_scale: float = NO_GUIDANCE
+    ) -> None:
+        """Make ready; the model's own `guidance_scale` holds where the request wants none.
 
         Raises:
             InvalidSchema: The JSON schema is none, or wants what cannot be guaranteed.
         """
         self.sampling = sampling
+        wanted = sampling.guidance_scale
+        self.guidance_scale = guidance_scale if wanted is None else wanted
         self._vocabulary = vocabulary
         self._ban = (
             Ban(sampling.banned, vocabulary, any_case=sampling.banned_any_case)
@@ -83,22 +88,34 @@ class Sampler:
             and sampling.repetition_penalty == 1
             and not sampling.no_repeat_ngram_size
             and sampling.logprobs is None
+            and not self.is_guided
             and self._ban is None
             and self._schema is None
         )
 
-    def choose(self, logits: Tensor, answer: Sequence[int]) -> Choice:
+    @property
+    def is_guided(self) -> bool:
+        """Tell whether the answer is to be read without its prompt, too."""
+        return self.guidance_scale != NO_GUIDANCE
+
+    def choose(
+        self, logits: Tensor, answer: Sequence[int], *, unprompted: Tensor | None = None
+    ) -> Choice:
         """Return the next token.
 
         Args:
             logits: (V) float32, on any device; they stay as they are.
             answer: The ids of the answer so far.
+            unprompted: (V) float32, the logits without the prompt; None: without guidance this time.
 
         Raises:
             NothingAllowed: The schema allows only what is banned.
         """
-        logits = logits.detach().cpu()
-        scores = without_repetition(logits, self.sampling, answer)
+        scores = logits = logits.detach().cpu()
+        if unprompted is not None and self.is_guided:
+            ends = self._vocabulary.end_ids
+            scores = guided(logits, unprompted.detach().cpu(), self.guidance_scale, ends=ends)
+        scores = without_repetition(scores, self.sampling, answer)
         if self._ban is not None or self._schema is not None:
             scores = self._allowed(scores, answer)
         if self.sampling.temperature == 0:

@@ -17,6 +17,7 @@ from inferencecloud.engine.drafting import Drafter, StepCost
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.line import WaitingLine
 from inferencecloud.engine.sequence import Sequence
+from inferencecloud.engine.span import Span, span_of
 
 
 class InvalidLimit(EngineError, ValueError):
@@ -39,33 +40,6 @@ class Limits:
         for name in ("sequences", "prefill_tokens", "mixed_tokens"):
             if getattr(self, name) < 1:
                 raise InvalidLimit(name, getattr(self, name))
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Tokens of one sequence that are computed in this step: the next `tokens` that are pending."""
-
-    sequence: Sequence
-    tokens: int
-    draft: tuple[int, ...] = ()  # the last of them are a guess, which stands in no sequence yet
-
-    @property
-    def brings_token(self) -> bool:
-        """Tell whether the next token of the answer can be chosen afterwards."""
-        known = self.tokens - len(self.draft)
-        return not self.sequence.is_open and known == self.sequence.pending
-
-    @property
-    def rows(self) -> int:
-        """Return for how many of its tokens the logits are wanted."""
-        return 1 + len(self.draft) if self.brings_token else 0
-
-    @property
-    def token_ids(self) -> list[int]:
-        """Return the ids to compute."""
-        begin = self.sequence.computed
-        known = self.tokens - len(self.draft)
-        return [*self.sequence.token_ids[begin : begin + known], *self.draft]
 
 
 @dataclass(slots=True)
@@ -95,6 +69,11 @@ class Scheduler:
         self._computing: dict[Key, Sequence] = {}  # who is about to compute a block of a prompt
 
     @property
+    def _readings(self) -> int:
+        """Return how many readings may want a block with the next token."""
+        return sum(len(sequence.readings) for sequence in self.running)
+
+    @property
     def waiting(self) -> int:
         """Return how many sequences have no memory."""
         return len(self.line) + len(self._early)
@@ -110,6 +89,14 @@ class Scheduler:
         if sequence in self._early:
             self._early.remove(sequence)
         self.line.push(sequence)
+
+    def room_for_answer(self, sequence: Sequence) -> int:
+        """Return how many tokens its answer may have to fit the memory, with nobody else there."""
+        tokens = [reading.prompt_tokens for reading in sequence.readings]
+        room = self.pool.count * BLOCK_TOKENS
+        while room and sum(-(-(each + room) // BLOCK_TOKENS) for each in tokens) > self.pool.count:
+            room -= 1
+        return room
 
     def remove(self, sequence: Sequence) -> None:
         """Let it go, and its blocks; those that are full stay to be found."""
@@ -131,7 +118,7 @@ class Scheduler:
             if sequence.is_decoding:
                 draft = drafts.get(sequence, ())
                 if self._fit(sequence, 1 + len(draft), spans):
-                    spans[sequence] = Span(sequence, 1 + len(draft), draft)
+                    spans[sequence] = span_of(sequence, 1 + len(draft), draft)
         room = self.limits.mixed_tokens if spans else self.limits.prefill_tokens
         reading = [sequence for sequence in self.running if sequence not in spans]
         for sequence in sorted(reading, key=lambda s: (s.is_open, s.rank)):
@@ -146,6 +133,9 @@ class Scheduler:
             if span.sequence in self.running:
                 known = span.tokens - len(span.draft)
                 self._reach(span.sequence, span.sequence.computed + known)
+                if span.unprompted is not None:
+                    other = span.unprompted
+                    other.sequence.computed += other.tokens - len(other.draft)
 
     def confirm(self, span: Span, held: int) -> None:
         """Take note that so many tokens of the draft are in the answer, and the one after them."""
@@ -157,6 +147,8 @@ class Scheduler:
             span.sequence.lookup.learn(len(span.draft), held)
         if held and span.sequence in self.running:
             self._reach(span.sequence, len(span.sequence.token_ids) - 1)
+            if span.unprompted is not None:
+                span.unprompted.sequence.computed += held
 
     def _reach(self, sequence: Sequence, computed: int) -> None:
         before, tokens = sequence.computed // BLOCK_TOKENS, computed - sequence.computed
@@ -186,8 +178,8 @@ class Scheduler:
     def _room_for_draft(self, sequence: Sequence) -> int:
         """Return how many tokens may be guessed at most."""
         most = min(self.limits.draft_tokens, sequence.answer_limit - sequence.answer_tokens - 1)
-        room = len(sequence.blocks) * BLOCK_TOKENS - sequence.computed - 1
-        if self.pool.free > 2 * len(self.running):
+        room = min(len(s.blocks) * BLOCK_TOKENS - s.computed - 1 for s in sequence.readings)
+        if self.pool.free > 2 * self._readings:
             room += BLOCK_TOKENS
         return min(most, room)
 
@@ -219,7 +211,7 @@ class Scheduler:
         tokens = min(sequence.pending, room)
         if tokens < 1 or sequence not in self.running or not self._fit(sequence, tokens, spans):
             return 0
-        spans[sequence] = Span(sequence, tokens)
+        spans[sequence] = span_of(sequence, tokens)
         return tokens
 
     def _admit(self, room: int, spans: dict[Sequence, Span]) -> Sequence | None:
@@ -259,7 +251,7 @@ class Scheduler:
         while True:
             full = sum(not s.is_open for s in self.running) >= self.limits.sequences
             # One block in reserve for everybody who writes: else the next step displaces somebody.
-            needed = self._needs(sequence, room) + len(self.running)
+            needed = self._needs(sequence, room) + self._readings
             if not full and self.pool.free >= needed:
                 return True
             last = self._first_to_yield(sequence)
@@ -271,7 +263,8 @@ class Scheduler:
         """Return how many free blocks it takes to begin the sequence with so many tokens at most."""
         found = self.pool.find(self._usable_keys(sequence))
         end = min(len(sequence.token_ids), len(found) * BLOCK_TOKENS + room)
-        return -(-end // BLOCK_TOKENS) - len(found) + self.pool.unused(found)
+        besides = _blocks_without_prompt(sequence)
+        return -(-end // BLOCK_TOKENS) - len(found) + self.pool.unused(found) + besides
 
     @staticmethod
     def _usable_keys(sequence: Sequence) -> list[Key]:
@@ -310,7 +303,8 @@ class Scheduler:
             self.counts.prefix_query_tokens += len(sequence.token_ids)
             self.counts.prefix_hit_tokens += sequence.computed
             sequence.was_admitted = True
-        for key in usable[len(found) :]:
+        sequence.promised = usable[len(found) :]
+        for key in sequence.promised:
             self._computing.setdefault(key, sequence)
         bisect.insort(self.running, sequence, key=lambda s: s.rank)
 
@@ -331,14 +325,16 @@ class Scheduler:
 
     def _fit(self, sequence: Sequence, tokens: int, spans: dict[Sequence, Span]) -> bool:
         """See to it that the next tokens have blocks; displace the last in rank where none is left."""
-        needed = -(-(sequence.computed + tokens) // BLOCK_TOKENS)
-        while sequence in self.running and len(sequence.blocks) < needed:
-            number = self.pool.take()
-            if number is not None:
-                sequence.blocks.append(number)
-                continue
-            # Whose prompt still grows goes first, then the lowest rank: at the end the sequence itself.
-            self._displace(max(self.running, key=lambda s: (s.is_open, s.rank)), spans)
+        needed = [-(-(sequence.computed + tokens) // BLOCK_TOKENS)]
+        needed.append(_blocks_without_prompt(sequence, drafted=max(0, tokens - sequence.pending)))
+        for reading, count in zip(sequence.readings, needed, strict=False):
+            while sequence in self.running and len(reading.blocks) < count:
+                number = self.pool.take()
+                if number is not None:
+                    reading.blocks.append(number)
+                    continue
+                # Whose prompt still grows goes first, then the lowest rank: at the end the sequence itself.
+                self._displace(max(self.running, key=lambda s: (s.is_open, s.rank)), spans)
         return sequence in self.running
 
     def _displace(self, sequence: Sequence, spans: dict[Sequence, Span]) -> None:
@@ -353,15 +349,26 @@ class Scheduler:
             place = sequence.computed // BLOCK_TOKENS
             if self.pool.is_sealed(sequence.blocks[place]):  # others may read it: begin it anew
                 sequence.computed = place * BLOCK_TOKENS
-        kept = -(-sequence.computed // BLOCK_TOKENS)
-        self.pool.release(reversed(sequence.blocks[kept:]))
-        del sequence.blocks[kept:]
+        for reading in sequence.readings:
+            kept = -(-reading.computed // BLOCK_TOKENS)
+            self.pool.release(reversed(reading.blocks[kept:]))
+            del reading.blocks[kept:]
 
     def _release(self, sequence: Sequence) -> None:
         self.running.remove(sequence)
-        self.pool.release(reversed(sequence.blocks))
-        sequence.blocks = []
-        sequence.computed = 0
-        for key in sequence.known_keys():
+        for reading in sequence.readings:
+            self.pool.release(reversed(reading.blocks))
+            reading.blocks = []
+            reading.computed = 0
+        for key in sequence.promised:  # some may be of a prompt that has turned out otherwise
             if self._computing.get(key) is sequence:
                 del self._computing[key]
+        sequence.promised = []
+
+
+def _blocks_without_prompt(sequence: Sequence, *, drafted: int = 0) -> int:
+    """Return how many blocks the answer takes up without the prompt, where it is guided."""
+    if sequence.unprompted is None:
+        return 0
+    tokens = sequence.unprompted.prompt_tokens + sequence.answer_tokens + drafted
+    return -(-tokens // BLOCK_TOKENS)

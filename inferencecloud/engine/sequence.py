@@ -6,7 +6,7 @@ A sequence waits, is admitted (it has blocks), may be displaced and admitted aga
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from inferencecloud.engine.blocks import BLOCK_TOKENS, Key, next_key
@@ -73,14 +73,21 @@ class Sequence:
     computed: int = 0  # tokens whose keys and values are in the memory
     blocks: list[int] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)  # of the full blocks of token_ids
+    promised: list[Key] = field(default_factory=list)  # of blocks that others may wait for
     reason: FinishReason | None = None
     was_admitted: bool = False
     lookup: Lookup = field(default_factory=Lookup)
+    unprompted: Sequence | None = None  # its answer behind a chat without words, where it is guided
 
     @property
     def rank(self) -> tuple[int, int]:
         """Return its place among those that want to be served; the smallest comes first."""
         return (self.request.priority, self.number)
+
+    @property
+    def readings(self) -> tuple[Sequence, ...]:
+        """Return everything that has blocks for it: itself, and its answer without the prompt."""
+        return (self,) if self.unprompted is None else (self, self.unprompted)
 
     @property
     def answer(self) -> list[int]:
@@ -101,6 +108,28 @@ class Sequence:
     def is_decoding(self) -> bool:
         """Tell whether a single token stands between it and its next."""
         return not self.is_open and self.pending == 1
+
+    def shadow(self, token_ids: list[int]) -> Sequence:
+        """Return one of the same request with other tokens, of which nothing is computed yet."""
+        return replace(
+            self,
+            token_ids=list(token_ids),
+            prompt_tokens=len(token_ids),
+            is_open=False,
+            computed=0,
+            blocks=[],
+            keys=[],
+            promised=[],
+            sources={},
+            readers=[],
+            unprompted=None,
+        )
+
+    def follow_answer(self) -> None:
+        """Put what the answer has gained behind the chat without words."""
+        if self.unprompted is not None:
+            other = self.unprompted
+            other.token_ids += self.token_ids[self.prompt_tokens + other.answer_tokens :]
 
     def join(self, others: dict[str, Sequence]) -> None:
         """Tell it, and those that it reads, of one another; read what is known of its prompt."""

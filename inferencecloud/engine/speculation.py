@@ -20,8 +20,8 @@ from inferencecloud.engine.drafting import StepCost, measured
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.growing import common_prefix
 from inferencecloud.engine.runner import PagedRunner, Runner
-from inferencecloud.engine.scheduler import Span
 from inferencecloud.engine.sequence import Sequence
+from inferencecloud.engine.span import Span
 
 logger = logging.getLogger(__name__)
 
@@ -170,8 +170,7 @@ class DraftModel:
 
     def _shadow(self, sequence: Sequence) -> _Shadow:
         if sequence not in self._shadows:
-            own = replace(sequence, token_ids=[], computed=0, blocks=[], keys=[], adapter=None)
-            own.is_open = False
+            own = replace(sequence.shadow([]), adapter=None)
             self._shadows[sequence] = _Shadow(own)
         return self._shadows[sequence]
 

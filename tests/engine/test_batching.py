@@ -29,7 +29,8 @@ from inferencecloud.engine.batching import BatchingEngine, DeadlineExceeded
 from inferencecloud.engine.config import BatchingConfig, KvBitsUnsupported, KvMemoryTooSmall
 from inferencecloud.engine.local import InvalidConfig
 from inferencecloud.engine.runner import PagedRunner
-from inferencecloud.engine.scheduler import Limits, Span
+from inferencecloud.engine.scheduler import Limits
+from inferencecloud.engine.span import Span
 from inferencecloud.training.tokens import train_tokenizer
 from tests.engine.asking import ask, collect, write
 from tests.engine.briefing import chain, expect_all

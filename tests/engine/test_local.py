@@ -225,7 +225,7 @@ def test_a_prompt_too_long_fails_alone_and_says_the_numbers(engine: Engine) -> N
 
 
 def test_a_request_that_breaks_fails_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_args: object) -> int:
+    def broken(*_args: object, **_named: object) -> int:
         raise RuntimeError("NaN in the logits")
 
     with monkeypatch.context() as patch:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from inferencecloud.engine import Message, Request, Role, Text
 from inferencecloud.engine.blocks import BLOCK_TOKENS, BlockPool, root_key
-from inferencecloud.engine.scheduler import InvalidLimit, Limits, Scheduler, Span
+from inferencecloud.engine.scheduler import InvalidLimit, Limits, Scheduler
 from inferencecloud.engine.sequence import Sequence, Times
+from inferencecloud.engine.span import Span
 
 _numbers = itertools.count()
 
@@ -51,6 +52,8 @@ def advance(scheduler: Scheduler) -> list[Span]:
     """Take one step, and give a token to whom it brings one."""
     spans = scheduler.plan()
     brought = [span.sequence for span in spans if span.brings_token]
+    guided = [one.unprompted for one in brought if one.unprompted is not None]
+    assert [span.unprompted.sequence for span in spans if span.unprompted is not None] == guided
     scheduler.advance(spans)
     for each in brought:
         each.token_ids.append(1000 + len(each.token_ids))
@@ -223,6 +226,9 @@ class Day:
             is_open=chance.random() < 0.3,
         )
         self.written[one] = chance.randint(1, most // 2)
+        if chance.random() < 0.3:  # guided: its answer is read without the prompt, too
+            one.unprompted = one.shadow([9] * chance.randint(1, 4))
+            self.written[one] = min(self.written[one], scheduler.room_for_answer(one))
         scheduler.add(one)
         return one
 
@@ -248,10 +254,18 @@ class Day:
     def _check(scheduler: Scheduler, spans: list[Span]) -> None:
         assert len({span.sequence for span in spans}) == len(spans)
         for each in scheduler.running:
-            assert each.computed <= len(each.blocks) * BLOCK_TOKENS
-            assert each.computed <= len(each.token_ids)
-        held = {block for each in scheduler.running for block in each.blocks}
+            for reading in each.readings:
+                assert reading.computed <= len(reading.blocks) * BLOCK_TOKENS
+                assert reading.computed <= len(reading.token_ids)
+        held = {b for each in scheduler.running for one in each.readings for b in one.blocks}
         assert scheduler.pool.used == len(held)
+        alone = [
+            block
+            for each in scheduler.running[1:]
+            if each.unprompted
+            for block in each.unprompted.blocks
+        ]
+        assert len(set(alone)) == len(alone), "what is read without a prompt is nobody else's"
         for one, other in itertools.combinations(scheduler.running, 2):
             for block in set(one.blocks) & set(other.blocks):  # shared: the same tokens to its end
                 end = (one.blocks.index(block) + 1) * BLOCK_TOKENS

@@ -1,8 +1,8 @@
 """Read what a client asks for: from the JSON of OpenAI's interface to a request of the engine.
 
 Understood beyond it, as vLLM does: top_k, min_p, repetition_penalty, bad_words, and continue_final_message,
-which goes on with the last message instead of answering it. What would change the answer and is not
-understood is refused.
+which goes on with the last message instead of answering it; and guidance_scale as in transformers' settings.
+What would change the answer and is not understood is refused.
 """
 
 from __future__ import annotations
@@ -173,6 +173,9 @@ def _sampling(body: Json, *, is_chat: bool) -> Sampling:
         top_k=max(0, _whole(body, "top_k", 0)),  # -1 is none, too
         min_p=_number(body, "min_p", 0.0),
         repetition_penalty=_number(body, "repetition_penalty", 1.0),
+        guidance_scale=None
+        if body.get("guidance_scale") is None
+        else _number(body, "guidance_scale", 1.0),
         seed=_whole(body, "seed", secrets.randbelow(1 << 31)),
         max_new_tokens=DEFAULT_MAX_TOKENS
         if limit is None
