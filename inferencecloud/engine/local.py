@@ -196,6 +196,7 @@ class TransformersEngine(SerialEngine):
             loaded.spelling.vocabulary,
             guidance_scale=loaded.info.guidance_scale,
         )
+        sampler.read(prompt)
         stream = TextStream(loaded.encoder.decode, request.sampling)
         stream.replay(answer, resume)
         yield Chunk(prompt_tokens=len(prompt), reason=stream.reason)

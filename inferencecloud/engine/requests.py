@@ -88,7 +88,8 @@ class Sampling:
     temperature: float = 0.0  # 0 is greedy
     top_p: float = 1.0  # 0 < top_p <= 1
     repetition_penalty: float = 1.0  # 1 is none; above it, what the answer said is less likely
-    no_repeat_ngram_size: int = 0  # no run of so many tokens comes twice in an answer; 0: it may
+    # No run of so many tokens comes twice in an answer, but where it quotes the prompt; 0: all may.
+    no_repeat_ngram_size: int = 0
     seed: int = 0
     max_new_tokens: int = 256
     max_chars: int | None = None  # ends at a word

@@ -18,6 +18,7 @@ from inferencecloud.engine.banning import Ban
 from inferencecloud.engine.drawing import draw, draw_slowly, uniform
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.guidance import guided
+from inferencecloud.engine.quoting import Quotes
 from inferencecloud.engine.requests import NO_GUIDANCE, Alternative, Sampling, TokenLogprob
 from inferencecloud.engine.schema import SchemaMatcher
 from inferencecloud.engine.vocabulary import Vocabulary
@@ -73,6 +74,7 @@ class Sampler:
         wanted = sampling.guidance_scale
         self.guidance_scale = guidance_scale if wanted is None else wanted
         self._vocabulary = vocabulary
+        self._quotes: Quotes | None = None
         self._ban = (
             Ban(sampling.banned, vocabulary, any_case=sampling.banned_any_case)
             if sampling.banned
@@ -92,6 +94,11 @@ class Sampler:
             and self._ban is None
             and self._schema is None
         )
+
+    def read(self, prompt: Sequence[int]) -> None:
+        """Take note of the prompt, once it is complete: what stands there may be said again."""
+        if self.sampling.no_repeat_ngram_size:
+            self._quotes = Quotes(prompt)
 
     @property
     def is_guided(self) -> bool:
@@ -115,7 +122,7 @@ class Sampler:
         if unprompted is not None and self.is_guided:
             ends = self._vocabulary.end_ids
             scores = guided(logits, unprompted.detach().cpu(), self.guidance_scale, ends=ends)
-        scores = without_repetition(scores, self.sampling, answer)
+        scores = without_repetition(scores, self.sampling, answer, quotes=self._quotes)
         if self._ban is not None or self._schema is not None:
             scores = self._allowed(scores, answer)
         if self.sampling.temperature == 0:
@@ -174,11 +181,15 @@ def _likeliest(scores: Tensor) -> int:
     return int(scores.numpy().argmax())
 
 
-def without_repetition(logits: Tensor, sampling: Sampling, answer: Sequence[int]) -> Tensor:
+def without_repetition(
+    logits: Tensor, sampling: Sampling, answer: Sequence[int], *, quotes: Quotes | None = None
+) -> Tensor:
     """Return the logits (V) with the tokens of the answer less likely, and repeated runs impossible.
 
     The penalty is that of CTRL (Keskar et al. 2019, arXiv:1909.05858, section 4.1) as transformers defines
-    it. Only the answer counts: a name or a price that stands in the prompt is to be said.
+    it. Only the answer counts: a name or a price that stands in the prompt is to be said, and said again:
+    a run may be repeated as far as it quotes the prompt. Otherwise a long name would change at its second
+    mention.
     """
     scores = logits
     if sampling.repetition_penalty != 1 and answer:
@@ -187,6 +198,8 @@ def without_repetition(logits: Tensor, sampling: Sampling, answer: Sequence[int]
         after = torch.where(before < 0, before * penalty, before / penalty)
         scores = logits.scatter(0, said, after)
     banned = _ends_of_runs(answer, sampling.no_repeat_ngram_size)
+    if quotes is not None:
+        banned = [token_id for token_id in banned if not quotes.go_on_with(answer, token_id)]
     if banned and len(banned) < len(logits):
         scores = scores.index_fill(0, torch.tensor(banned, device=logits.device), -torch.inf)
     return scores

@@ -151,6 +151,7 @@ class Sequence:
         if complete:
             self.computed = min(self.computed, len(ids) - 1)  # the last one's logits are wanted
             self.times.ready_at = time.monotonic()
+            self.sampler.read(ids)
             self.take_up(self.request.resume)
 
     def take_up(self, resume: Resume | None) -> None:

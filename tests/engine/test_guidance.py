@@ -111,6 +111,7 @@ class Slow:
         prompt = encoder.encode_chat([Turn(role, text) for role, text in messages])
         silence = encoder.encode_silence([role for role, _ in messages])
         sampler = Sampler(sampling, self.spelling.vocabulary)
+        sampler.read(prompt)
         answer: list[int] = []
         while len(answer) < sampling.max_new_tokens:
             rows = [self._logits([*begin, *answer]) for begin in (prompt, silence)]

@@ -14,6 +14,7 @@ from transformers.generation.logits_process import (
     RepetitionPenaltyLogitsProcessor,
 )
 
+from inferencecloud.engine.quoting import Quotes
 from inferencecloud.engine.requests import Sampling
 from inferencecloud.engine.sampling import (
     NothingAllowed,
@@ -90,6 +91,31 @@ def test_repeated_runs_are_banned_as_transformers_does(
     expected = theirs(torch.tensor([answer], dtype=torch.long), logits[None].clone())[0]
     ours = without_repetition(logits, Sampling(no_repeat_ngram_size=size), answer)
     assert torch.equal(ours, expected)
+
+
+@given(st.lists(st.integers(0, 3), max_size=30), st.lists(st.integers(0, 3), max_size=12))
+def test_a_run_may_be_repeated_as_far_as_it_quotes_the_prompt(
+    answer: list[int], prompt: list[int]
+) -> None:
+    logits, sampling = torch.zeros(6), Sampling(no_repeat_ngram_size=4)
+    strict = without_repetition(logits, sampling, answer)
+    quoting = without_repetition(logits, sampling, answer, quotes=Quotes(prompt))
+    runs = {tuple(prompt[place : place + 3]) for place in range(len(prompt) - 2)}
+    for token_id in range(6):
+        is_quote = (*answer[-2:], token_id) in runs
+        assert quoting[token_id] == (0 if is_quote else strict[token_id])
+
+
+def test_a_long_name_stays_whole_at_its_second_mention(vocabulary: Vocabulary) -> None:
+    name = [7, 8, 9, 10, 11]
+    logits = torch.zeros(vocabulary.size)
+    for strict, wanted in ((True, False), (False, True)):
+        sampler = Sampler(Sampling(no_repeat_ngram_size=4), vocabulary)
+        if not strict:
+            sampler.read([1, 2, *name, 3])
+        likely = logits.index_fill(0, torch.tensor([11]), 9.0)
+        chosen = sampler.choose(likely, [*name, 20, *name[:-1]]).token_id
+        assert (chosen == 11) is wanted
 
 
 def test_greedy_answers_repeat_no_run() -> None:
