@@ -108,7 +108,7 @@ def measured(
                     id=str(number),
                     model=name,
                     messages=(Message(Role.USER, (Text(prompt),)),),
-                    sampling=Sampling(max_new_tokens=NEW_TOKENS),
+                    sampling=Sampling(max_new_tokens=NEW_TOKENS, guidance_scale=1.0),
                 )
                 for number, prompt in enumerate(prompts[start : start + writers])
             ]

@@ -18,7 +18,9 @@ from torch import Tensor
 
 
 def guided(logits: Tensor, unprompted: Tensor, scale: float, *, ends: Iterable[int]) -> Tensor:
-    """Return the logarithms of the chances of the next token.
+    """Return the logits of the next token: at a scale of 1 the model's own, up to rounding.
+
+    They keep the level of the model's own, for the penalty on repetition divides what is above 0.
 
     Args:
         logits: (V) float32, behind the prompt.
@@ -26,7 +28,8 @@ def guided(logits: Tensor, unprompted: Tensor, scale: float, *, ends: Iterable[i
         scale: 1 is the model as it is; above it, the prompt counts for more.
         ends: The ids that end an answer; their chances stay.
     """
-    own = torch.log_softmax(logits, dim=-1)
+    level = logits.logsumexp(-1)
+    own = logits - level
     other = torch.log_softmax(unprompted, dim=-1)
     scores = other + scale * (own - other)
     last = torch.tensor(sorted(ends), dtype=torch.long, device=logits.device)
@@ -34,4 +37,4 @@ def guided(logits: Tensor, unprompted: Tensor, scale: float, *, ends: Iterable[i
     going_on = own.index_fill(0, last, -torch.inf).logsumexp(-1)
     scores += going_on - scores.logsumexp(-1)
     scores[last] = own[last]
-    return scores
+    return scores + level

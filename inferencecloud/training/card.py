@@ -25,6 +25,7 @@ class TrainingFacts:
     products_held_out: int
     posts_held_out: int
     instructed: bool
+    guidance_scale: float = 1.0  # in its generation_config.json
     start: str = ""  # digest of the model that the training went on from
 
 
@@ -63,6 +64,12 @@ _ROWS = (
     ("copied_spans_served", "the same: 12 words in a row from training", "{:.1%}"),
     ("skeleton_repeats_served", "the same: shared runs of function words", "{:.1%}"),
     ("distinct_2_served", "the same: distinct-2", "{:.3f}"),
+    ("fact_keeping_unguided", "without guidance: facts kept", "{:.1%}"),
+    ("length_obeyed_unguided", "the same: wished lengths obeyed", "{:.1%}"),
+    ("avoid_words_absent_unguided", "the same: texts without the forbidden words", "{:.1%}"),
+    ("copied_spans_unguided", "the same: 12 words in a row from training", "{:.1%}"),
+    ("skeleton_repeats_unguided", "the same: shared runs of function words", "{:.1%}"),
+    ("distinct_2_unguided", "the same: distinct-2", "{:.3f}"),
     ("tokens_per_s_alone", "tokens per second, one text at a time", "{:,.0f}"),
     ("tokens_per_s_batched", "tokens per second, all texts at once", "{:,.0f}"),
     (
@@ -77,6 +84,7 @@ def write_card(facts: TrainingFacts, found: Examination, *, licence: str) -> str
     """Return the card in Markdown."""
     return _CARD.format(
         licence=licence.lower(),
+        guidance=facts.guidance_scale,
         millions=facts.parameters / 1e6,
         megabytes=facts.size_bytes / 1e6,
         facts=facts,
@@ -138,7 +146,8 @@ The same command trains on a GPU, where the same hours see many more tokens; wha
 
 ## Figures
 Held-out records under made-up names, temperature 0.3, top_p 0.9, the engine's constraints off unless said; in brackets what 95 of 100
-draws of the records give. A cell by default: temperature 0.6, repetition penalty 1.15, no eight tokens twice.
+draws of the records give. The model's `guidance_scale` of {guidance} holds unless said (engine/guidance.py; plain transformers guides against another
+prompt, so give it 1 there). A cell by default: temperature 0.6, repetition penalty 1.15, no eight tokens twice.
 
 | | |
 |---|---|

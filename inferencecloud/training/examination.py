@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from inferencecloud.engine.batching import BatchingEngine
 from inferencecloud.engine.config import BatchingConfig
-from inferencecloud.engine.requests import Message, Request, Role, Sampling, Text
+from inferencecloud.engine.requests import NO_GUIDANCE, Message, Request, Role, Sampling, Text
 from inferencecloud.evaluation import figures
 from inferencecloud.training import heldout
 from inferencecloud.training.corpus import Corpus, texts_of
@@ -30,6 +30,8 @@ _X = 280
 PLAIN = Sampling(temperature=0.3, top_p=0.9, seed=SEED, max_new_tokens=320)
 # As a notebook's cell writes that nobody has set otherwise.
 SERVED = replace(PLAIN, temperature=0.6, repetition_penalty=1.15, no_repeat_ngram_size=8)
+UNGUIDED = replace(PLAIN, guidance_scale=NO_GUIDANCE)
+OTHERWISE = {"served": SERVED, "unguided": UNGUIDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +190,8 @@ def _measure_writing(found: Examination, writer: Writer, *, corpus: Corpus, exte
     _measure_facts(found, written)
     _measure_wishes(found, writer, corpus=corpus, count=extent.products)
     _measure_variety(found, [text for _, text in written["facts"]], corpus)
-    _measure_served(found, writer, corpus=corpus, extent=extent)
+    for name in OTHERWISE:
+        _measure_otherwise(found, writer, name, corpus=corpus, extent=extent)
     found.figures["tokens_per_s_batched"] = writer.tokens / writer.seconds
     found.figures["tokens_per_s_alone"] = writer.info.decode_tokens_per_s
     shown = [pair for pairs in written.values() for pair in pairs]
@@ -239,15 +242,19 @@ def _measure_wishes(found: Examination, writer: Writer, *, corpus: Corpus, count
         found.counts[name] = len(exercises)
 
 
-def _measure_served(found: Examination, writer: Writer, *, corpus: Corpus, extent: Extent) -> None:
-    """Measure facts, wishes and variety once more, as notebooks have texts written."""
+def _measure_otherwise(
+    found: Examination, writer: Writer, name: str, *, corpus: Corpus, extent: Extent
+) -> None:
+    """Measure facts, wishes and variety once more, written in one of the `OTHERWISE` ways."""
+    sampling = OTHERWISE[name]
     facts, limited, forbidding = (
         make(corpus.held_out, seed=SEED, count=extent.products)
         for make in (heldout.grounded, heldout.limited, heldout.forbidding)
     )
-    texts = writer.write(facts, sampling=SERVED)
-    short, free = (writer.write(some, sampling=SERVED) for some in (limited, forbidding))
-    served = {
+    texts, short, free = (
+        writer.write(some, sampling=sampling) for some in (facts, limited, forbidding)
+    )
+    measured = {
         "fact_keeping": figures.fact_keeping(texts, heldout.asked(facts)),
         "length_obeyed": figures.length_obeyed(short, heldout.asked(limited)),
         "avoid_words_absent": figures.avoid_words_absent(free, heldout.asked(forbidding)),
@@ -255,7 +262,7 @@ def _measure_served(found: Examination, writer: Writer, *, corpus: Corpus, exten
         "skeleton_repeats": figures.skeleton_repeats(texts),
         "distinct_2": figures.distinct_n(texts),
     }
-    found.figures |= {f"{name}_served": value for name, value in served.items()}
+    found.figures |= {f"{figure}_{name}": value for figure, value in measured.items()}
 
 
 def _measure_variety(found: Examination, texts: Sequence[str], corpus: Corpus) -> None:

@@ -17,6 +17,9 @@ from inferencecloud.training.starter import Trainer
 
 NAME = "Starter"
 LICENCE = "MIT-0"
+# How much more counts what the brief makes likelier (`engine.guidance`). With it more of the facts stand in
+# a text, lengths are obeyed more often; at 2 some more facts, and texts that read worse (starter-study.md).
+GUIDANCE_SCALE = 1.5
 
 
 def export_starter(
@@ -44,6 +47,7 @@ def write_plain(trainer: Trainer, folder: Path) -> None:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        guidance_scale=GUIDANCE_SCALE,
     )
     model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
@@ -67,5 +71,6 @@ def _training_facts(trainer: Trainer, corpus: Corpus, folder: Path) -> TrainingF
         products_held_out=len(corpus.held_out.products),
         posts_held_out=len(corpus.held_out.posts),
         instructed=trainer.plan.sources.instructed,
+        guidance_scale=GUIDANCE_SCALE,
         start=trainer.schedule.start,
     )

@@ -39,6 +39,7 @@ class Reference:
                 attention_mask=torch.ones_like(ids),
                 max_new_tokens=new_tokens,
                 do_sample=False,
+                guidance_scale=1.0,
             )
             answer = output[0, len(prompt) :].tolist()
             self._answers[key] = [i for i in answer if i != self.tokenizer.eos_token_id]
@@ -73,4 +74,4 @@ class Reference:
 
 def greedy(new_tokens: int) -> Sampling:
     """Return the sampling that the reference has."""
-    return Sampling(max_new_tokens=new_tokens)
+    return Sampling(max_new_tokens=new_tokens, guidance_scale=1.0)

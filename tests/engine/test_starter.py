@@ -66,13 +66,15 @@ def test_plain_transformers_loads_it_and_writes_the_same(starter: TransformersEn
     tokenizer = AutoTokenizer.from_pretrained(STARTER)
     model = AutoModelForCausalLM.from_pretrained(STARTER, dtype=torch.float32)
     request = _request(
-        "a", Text(f"Write a short description of:\n{BRIEF}"), sampling=Sampling(max_new_tokens=40)
+        "a",
+        Text(f"Write a short description of:\n{BRIEF}"),
+        sampling=Sampling(max_new_tokens=40, guidance_scale=1.0),
     )
     chat = [{"role": m.role.value, "content": m.segments[0].text} for m in request.messages]  # type: ignore[union-attr]
     prompt = tokenizer.apply_chat_template(
         chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
     )
-    output = model.generate(**prompt, max_new_tokens=40, do_sample=False)[
+    output = model.generate(**prompt, max_new_tokens=40, do_sample=False, guidance_scale=1.0)[
         0, prompt["input_ids"].shape[1] :
     ]
     written = collect(starter.submit([request]))["a"]
