@@ -76,7 +76,7 @@ def save_random(random: PreTrainedModel, folder: Path) -> None:
 
 
 def save_starter(folder: Path) -> None:
-    """Copy the starter without what says that a token is the end, and without guidance: peers have none."""
+    """Copy the starter without what says that a token is the end."""
     shutil.copytree(
         ROOT / "models" / "starter", folder, ignore=shutil.ignore_patterns("manifest.json")
     )
@@ -87,7 +87,6 @@ def save_starter(folder: Path) -> None:
     ):
         content = json.loads((folder / name).read_text())
         content.pop(key)
-        content.pop("guidance_scale", None)
         if name == "config.json":
             content[key] = None  # or the class's own would hold
         (folder / name).write_text(json.dumps(content, indent=2))

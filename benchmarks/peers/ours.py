@@ -38,7 +38,7 @@ def request_of(job: work.Job, model: str) -> Request:
         id=job.id,
         model=model,
         messages=tuple(_message(message) for message in job.messages),
-        sampling=Sampling(max_new_tokens=job.new_tokens),
+        sampling=Sampling(max_new_tokens=job.new_tokens, guidance_scale=1.0),  # as the peers write
         owner="brand",
     )
 

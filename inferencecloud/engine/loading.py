@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from inferencecloud.engine.prompt import PromptEncoder
-from inferencecloud.engine.requests import MAX_GUIDANCE_SCALE, NO_GUIDANCE
+from inferencecloud.engine.requests import MAX_GUIDANCE_SCALE, NO_GUIDANCE, InvalidSampling
 from inferencecloud.engine.vocabulary import Vocabulary
+
+# In generation_config.json; transformers keeps it, and does not act on it.
+GUIDANCE_KEY = "guidance_against_silence"
 
 # A bar would fill a log that nobody watches.
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -71,11 +75,21 @@ def open_model(folder: Path, *, device: str, dtype: torch.dtype | None = None) -
 
 
 def own_guidance_scale(folder: Path) -> float:
-    """Return the `guidance_scale` of the artifact's generation settings."""
-    if not (folder / "generation_config.json").is_file():
-        return NO_GUIDANCE
-    scale = GenerationConfig.from_pretrained(str(folder)).guidance_scale
-    return NO_GUIDANCE if scale is None else min(MAX_GUIDANCE_SCALE, max(NO_GUIDANCE, float(scale)))
+    """Return the scale that an artifact's generation settings ask for (`GUIDANCE_KEY`).
+
+    Transformers' own `guidance_scale` means another prompt to guide against, and is not looked at.
+
+    Raises:
+        InvalidSampling: It is out of its range.
+    """
+    path = folder / "generation_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    scale = settings.get(GUIDANCE_KEY, NO_GUIDANCE)
+    is_number = isinstance(scale, int | float) and not isinstance(scale, bool)
+    if not is_number or not NO_GUIDANCE <= scale <= MAX_GUIDANCE_SCALE:
+        wanted = f"{NO_GUIDANCE:g} to {MAX_GUIDANCE_SCALE:g} in generation_config.json"
+        raise InvalidSampling(GUIDANCE_KEY, wanted, scale)
+    return float(scale)
 
 
 def _end_ids(

@@ -101,7 +101,7 @@ class Sampling:
     banned_any_case: bool = True
     json_schema: str | None = None  # the text is JSON of this schema
     # How much more counts what the prompt makes likelier (`guidance`); 1: no more; None: as the model's
-    # own generation_config.json has it.
+    # own settings have it.
     guidance_scale: float | None = None
 
     def __post_init__(self) -> None:

@@ -146,8 +146,8 @@ The same command trains on a GPU, where the same hours see many more tokens; wha
 
 ## Figures
 Held-out records under made-up names, temperature 0.3, top_p 0.9, the engine's constraints off unless said; in brackets what 95 of 100
-draws of the records give. The model's `guidance_scale` of {guidance} holds unless said (engine/guidance.py; plain transformers guides against another
-prompt, so give it 1 there). A cell by default: temperature 0.6, repetition penalty 1.15, no eight tokens twice.
+draws of the records give. Unless said, what the brief makes likelier counts for more (a guidance scale of {guidance}, which this product
+reads from generation_config.json; plain transformers writes without). A cell by default: temperature 0.6, repetition penalty 1.15, no eight tokens twice.
 
 | | |
 |---|---|

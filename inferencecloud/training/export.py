@@ -10,6 +10,7 @@ import torch
 from transformers import GenerationConfig
 
 from inferencecloud.artifacts.manifest import Artifact, write_manifest
+from inferencecloud.engine.loading import GUIDANCE_KEY
 from inferencecloud.training.card import TrainingFacts, write_card
 from inferencecloud.training.corpus import Corpus
 from inferencecloud.training.examination import Extent, examine
@@ -47,7 +48,7 @@ def write_plain(trainer: Trainer, folder: Path) -> None:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        guidance_scale=GUIDANCE_SCALE,
+        **{GUIDANCE_KEY: GUIDANCE_SCALE},
     )
     model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Recorder, Visits, shoot
 from tests.e2e.writing import EDITOR, blank, html, paste, wait_for_words, wait_until_saved
@@ -17,11 +17,17 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
+def choose(page: Page, picture: Path, *, by_typing: str) -> None:
+    """Type what opens the file chooser, wait for it, and choose the picture."""
+    with page.expect_file_chooser() as opened:
+        page.keyboard.type(by_typing)
+    opened.value.set_files(picture)
+
+
 def test_a_picture_is_sent_shown_and_described(visit: Visits, picture: Path) -> None:
     page = blank(visit)
-    page.on("filechooser", lambda chooser: chooser.set_files(picture))
 
-    page.keyboard.type("Before\n/picture\n")
+    choose(page, picture, by_typing="Before\n/picture\n")
 
     image = page.locator(".ProseMirror img[src^='/n/']")
     expect(image).to_be_visible()
@@ -43,9 +49,8 @@ def test_a_refused_picture_says_why_and_can_be_given_up(
     page = blank(visit)
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG no picture at all")
-    page.on("filechooser", lambda chooser: chooser.set_files(broken))
 
-    page.keyboard.type("/picture\n")
+    choose(page, broken, by_typing="/picture\n")
 
     failed = page.locator(".upload-failed")
     expect(failed).to_contain_text("picture", ignore_case=True)

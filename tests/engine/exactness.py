@@ -39,7 +39,6 @@ class Reference:
                 attention_mask=torch.ones_like(ids),
                 max_new_tokens=new_tokens,
                 do_sample=False,
-                guidance_scale=1.0,
             )
             answer = output[0, len(prompt) :].tolist()
             self._answers[key] = [i for i in answer if i != self.tokenizer.eos_token_id]

@@ -30,7 +30,7 @@ from inferencecloud.engine.batching import BatchingEngine
 from inferencecloud.engine.config import BatchingConfig
 from inferencecloud.engine.drafting import StepCost
 from inferencecloud.engine.guidance import guided
-from inferencecloud.engine.loading import open_spelling
+from inferencecloud.engine.loading import GUIDANCE_KEY, open_spelling, own_guidance_scale
 from inferencecloud.engine.local import EngineConfig, PromptTooLong, TransformersEngine
 from inferencecloud.engine.requests import InvalidSampling
 from inferencecloud.engine.runner import PagedRunner
@@ -66,8 +66,15 @@ def test_the_formula_is_that_of_transformers_where_nothing_ends(seed: int, scale
     theirs = UnbatchedClassifierFreeGuidanceLogitsProcessor(scale, model=None)
     theirs.get_unconditional_logits = lambda _ids: unprompted[None, None]
     expected = theirs(torch.tensor([[1]]), logits[None].clone())[0].log_softmax(-1)
+    ours = guided(logits, unprompted, scale, ends=()).log_softmax(-1)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+@given(seed=st.integers(0, 999), ends=st.sets(st.integers(0, 49), max_size=3))
+def test_at_a_scale_of_one_the_logits_are_the_models_own(seed: int, ends: set[int]) -> None:
+    logits, unprompted = logits_of(seed), logits_of(seed + 1)
     torch.testing.assert_close(
-        guided(logits, unprompted, scale, ends=()), expected, rtol=1e-4, atol=1e-4
+        guided(logits, unprompted, 1.0, ends=ends), logits, rtol=1e-4, atol=1e-4
     )
 
 
@@ -77,10 +84,9 @@ def test_the_formula_is_that_of_transformers_where_nothing_ends(seed: int, scale
 def test_the_end_stays_as_likely_as_it_was(seed: int, scale: float, ends: set[int]) -> None:
     logits, unprompted = logits_of(seed), logits_of(seed + 1)
     before = (logits.clone(), unprompted.clone())
-    chances = guided(logits, unprompted, scale, ends=ends).exp()
+    chances = guided(logits, unprompted, scale, ends=ends).softmax(-1)
     for end in ends:
         assert chances[end].item() == pytest.approx(logits.softmax(-1)[end].item(), rel=1e-4)
-    assert chances.sum().item() == pytest.approx(1, rel=1e-4)
     assert torch.equal(logits, before[0]), "the logits stay as they are"
     assert torch.equal(unprompted, before[1])
 
@@ -88,7 +94,7 @@ def test_the_end_stays_as_likely_as_it_was(seed: int, scale: float, ends: set[in
 def test_what_the_prompt_makes_likelier_counts_for_more() -> None:
     with_brief, without = torch.tensor([1.0, 1.0, 0.0]), torch.tensor([0.0, 2.0, 0.0])
     plain = with_brief.softmax(-1)
-    chances = guided(with_brief, without, 2.0, ends=[2]).exp()
+    chances = guided(with_brief, without, 2.0, ends=[2]).softmax(-1)
     assert chances[0] > plain[0]
     assert chances[1] < plain[1]
 
@@ -263,7 +269,7 @@ def keen(
     folder = tmp_path_factory.mktemp("models") / "keen"
     shutil.copytree(tiny_artifact, folder)
     path = folder / "generation_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "guidance_scale": SCALE}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), GUIDANCE_KEY: SCALE}))
     (folder / "manifest.json").unlink()
     write_manifest(folder, name="keen", licence="none")
     config = EngineConfig if request.param is TransformersEngine else BatchingConfig
@@ -279,3 +285,18 @@ def test_a_models_own_scale_holds_where_a_request_has_none(keen: Engine, slow: S
     plain = Sampling(max_new_tokens=40, guidance_scale=1.0)
     neutral = write(keen, ask("a", "The lamp that", sampling=plain))
     assert neutral.token_ids != own.token_ids
+
+
+@pytest.mark.parametrize("wrong", [0.5, 11, "much", True, None])
+def test_a_scale_in_a_models_settings_that_cannot_be_is_refused(
+    tmp_path: Path, wrong: object
+) -> None:
+    (tmp_path / "generation_config.json").write_text(json.dumps({GUIDANCE_KEY: wrong}))
+    with pytest.raises(InvalidSampling, match="guidance_against_silence must be 1 to 10"):
+        own_guidance_scale(tmp_path)
+
+
+def test_a_model_that_says_nothing_is_not_guided(tmp_path: Path) -> None:
+    assert own_guidance_scale(tmp_path) == 1
+    (tmp_path / "generation_config.json").write_text(json.dumps({"guidance_scale": 3.0}))
+    assert own_guidance_scale(tmp_path) == 1

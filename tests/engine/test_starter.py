@@ -74,7 +74,7 @@ def test_plain_transformers_loads_it_and_writes_the_same(starter: TransformersEn
     prompt = tokenizer.apply_chat_template(
         chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
     )
-    output = model.generate(**prompt, max_new_tokens=40, do_sample=False, guidance_scale=1.0)[
+    output = model.generate(**prompt, max_new_tokens=40, do_sample=False)[
         0, prompt["input_ids"].shape[1] :
     ]
     written = collect(starter.submit([request]))["a"]

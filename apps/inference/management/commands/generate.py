@@ -40,6 +40,11 @@ class Command(BaseCommand):
         parser.add_argument("--top-k", type=int, default=0)
         parser.add_argument("--min-p", type=float, default=0.0)
         parser.add_argument("--repetition-penalty", type=float, default=1.0)
+        parser.add_argument(
+            "--guidance-scale",
+            type=float,
+            help="above 1 what the prompt makes likelier counts for more; without it, as the model has it",
+        )
         parser.add_argument("--seed", type=int, help="without it, another each time")
         parser.add_argument("--max-tokens", type=int, default=256)
         parser.add_argument("--max-chars", type=int)
@@ -84,6 +89,7 @@ def _request(options: dict[str, Any]) -> Request:
         top_k=options["top_k"],
         min_p=options["min_p"],
         repetition_penalty=options["repetition_penalty"],
+        guidance_scale=options["guidance_scale"],
         seed=secrets.randbelow(1 << 31) if seed is None else seed,
         max_new_tokens=options["max_tokens"],
         max_chars=options["max_chars"],
