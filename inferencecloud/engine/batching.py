@@ -284,13 +284,12 @@ class BatchingEngine:
     def _let_wait(self, sequence: Sequence) -> None:
         """Put a sequence whose prompt is complete in the line; end it when there is nothing to write."""
         lane = self._lanes[sequence.request.model]
-        fitting = sequence.prompt_tokens + lane.scheduler.room_for_answer(sequence)
-        context = min(lane.info.context_tokens, fitting)
-        if sequence.prompt_tokens >= context:
-            problem = PromptTooLong(sequence.prompt_tokens, context)
+        context, prompt = lane.info.context_tokens, sequence.prompt_tokens
+        room = lane.scheduler.room_for_answer(sequence, most=context - prompt)
+        if room < 1:
+            problem = PromptTooLong(prompt, min(context, prompt))
             self._end(sequence, FinishReason.FAILED, problem)
             return
-        room = context - sequence.prompt_tokens
         sequence.answer_limit = min(sequence.request.sampling.max_new_tokens, room)
         if sequence.stream.reason is not None:
             self._end(sequence, sequence.stream.reason)

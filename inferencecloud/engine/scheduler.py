@@ -90,12 +90,16 @@ class Scheduler:
             self._early.remove(sequence)
         self.line.push(sequence)
 
-    def room_for_answer(self, sequence: Sequence) -> int:
+    def room_for_answer(self, sequence: Sequence, *, most: int) -> int:
         """Return how many tokens its answer may have to fit the memory, with nobody else there."""
-        tokens = [reading.prompt_tokens for reading in sequence.readings]
-        room = self.pool.count * BLOCK_TOKENS
-        while room and sum(-(-(each + room) // BLOCK_TOKENS) for each in tokens) > self.pool.count:
-            room -= 1
+        prompts, room = [reading.prompt_tokens for reading in sequence.readings], most
+        while room > 0:
+            needed = sum(-(-(tokens + room) // BLOCK_TOKENS) for tokens in prompts)
+            over = needed - self.pool.count
+            if over <= 0:
+                break
+            # So many blocks less cost at least so many tokens of each reading, but for a begun block.
+            room -= max(1, (over - len(prompts)) * BLOCK_TOKENS // len(prompts))
         return room
 
     def remove(self, sequence: Sequence) -> None:

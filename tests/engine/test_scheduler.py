@@ -182,6 +182,28 @@ def test_owners_are_served_in_turn_however_much_one_sends() -> None:
     assert max(ended.index(each) for each in small) < 16
 
 
+@given(
+    st.integers(1, 40),
+    st.integers(1, 300),
+    st.integers(-5, 600),
+    st.one_of(st.none(), st.integers(1, 20)),
+)
+def test_an_answer_has_all_the_room_that_is_there(
+    blocks: int, prompt: int, most: int, silence: int | None
+) -> None:
+    one = sequence(prompt)
+    one.unprompted = None if silence is None else one.shadow([0] * silence)
+    room = Scheduler(BlockPool(blocks), Limits()).room_for_answer(one, most=most)
+
+    def fits(answer: int) -> bool:
+        used = [-(-(each.prompt_tokens + answer) // BLOCK_TOKENS) for each in one.readings]
+        return sum(used) <= blocks
+
+    assert room <= most
+    assert room < 1 or fits(room)
+    assert room == most or not fits(max(0, room) + 1)
+
+
 def test_limits_out_of_range_are_refused() -> None:
     with pytest.raises(InvalidLimit, match="mixed_tokens must be at least 1, got 0"):
         Limits(mixed_tokens=0)
@@ -228,7 +250,7 @@ class Day:
         self.written[one] = chance.randint(1, most // 2)
         if chance.random() < 0.3:  # guided: its answer is read without the prompt, too
             one.unprompted = one.shadow([9] * chance.randint(1, 4))
-            self.written[one] = min(self.written[one], scheduler.room_for_answer(one))
+            self.written[one] = min(self.written[one], scheduler.room_for_answer(one, most=most))
         scheduler.add(one)
         return one
 
