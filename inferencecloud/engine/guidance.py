@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -23,18 +25,29 @@ def guided(logits: Tensor, unprompted: Tensor, scale: float, *, ends: Iterable[i
     They keep the level of the model's own, for the penalty on repetition divides what is above 0.
 
     Args:
-        logits: (V) float32, behind the prompt.
-        unprompted: (V) float32, behind the chat without its words.
+        logits: (V) float32 on the CPU, behind the prompt.
+        unprompted: (V) float32 on the CPU, behind the chat without its words.
         scale: 1 is the model as it is; above it, the prompt counts for more.
         ends: The ids that end an answer; their chances stay.
     """
-    level = logits.logsumexp(-1)
-    own = logits - level
-    other = torch.log_softmax(unprompted, dim=-1)
+    last = sorted(ends)
+    level, going_on = _sums(logits.numpy(), last)
+    own, other = logits.numpy() - level, unprompted.numpy() - _sums(unprompted.numpy(), [])[0]
     scores = other + scale * (own - other)
-    last = torch.tensor(sorted(ends), dtype=torch.long, device=logits.device)
-    scores[last] = -torch.inf
-    going_on = own.index_fill(0, last, -torch.inf).logsumexp(-1)
-    scores += going_on - scores.logsumexp(-1)
-    scores[last] = own[last]
-    return scores + level
+    scores[last] = -np.inf
+    scores += going_on - _sums(scores, [])[0]
+    scores[last] = logits.numpy()[last]
+    return torch.from_numpy(scores)
+
+
+def _sums(logits: NDArray[np.float32], left_out: list[int]) -> tuple[np.float32, np.float32]:
+    """Return the logarithm of the sum of exponentials over all of (V), and over all but some.
+
+    In numpy, for torch's threads would have to be woken for each of these small sums.
+    """
+    top = logits.max()
+    weights = np.exp(logits - top)
+    whole = top + np.log(weights.sum())
+    weights[left_out] = 0
+    with np.errstate(divide="ignore"):  # nothing else is possible: -inf
+        return whole, top + np.log(weights.sum())

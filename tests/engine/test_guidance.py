@@ -28,7 +28,7 @@ from inferencecloud.engine import (
 )
 from inferencecloud.engine.batching import BatchingEngine
 from inferencecloud.engine.config import BatchingConfig
-from inferencecloud.engine.drafting import StepCost
+from inferencecloud.engine.drafting import Lookup, StepCost
 from inferencecloud.engine.guidance import guided
 from inferencecloud.engine.loading import GUIDANCE_KEY, open_spelling, own_guidance_scale
 from inferencecloud.engine.local import EngineConfig, PromptTooLong, TransformersEngine
@@ -37,6 +37,7 @@ from inferencecloud.engine.runner import PagedRunner
 from inferencecloud.engine.sampling import Sampler
 from inferencecloud.engine.scheduler import Limits
 from inferencecloud.engine.serial import Turn
+from inferencecloud.engine.service.parsing import Served, parse
 from inferencecloud.engine.span import Span
 from tests.engine.asking import ask, collect, write
 from tests.engine.conftest import KEY
@@ -205,8 +206,9 @@ def test_no_schedule_changes_a_guided_text(
     engine = BatchingEngine(config)
     try:
         engine.load(tiny_artifact, key=KEY)
-        if is_drafting:  # a machine on which every guess pays
-            engine._lanes[KEY].scheduler.cost = StepCost(step_s=1.0, token_s=1e-6)
+        # A machine on which every guess pays, or one that guesses nothing.
+        every = StepCost(step_s=1.0, token_s=1e-6)
+        engine._lanes[KEY].scheduler.cost = every if is_drafting else None
         got = collect(engine.submit(guided_chain(sampling)))
         wanted = collect(reference.submit(guided_chain(sampling)))
         assert {k: v.token_ids for k, v in got.items()} == {
@@ -215,6 +217,30 @@ def test_no_schedule_changes_a_guided_text(
         metrics = engine.metrics()
         assert metrics.kv_blocks_used == 0
         assert (metrics.drafted_tokens > 0) <= is_drafting
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, DRAWN], ids=["greedy", "drawn"])
+def test_drafts_are_checked_in_both_readings(
+    tiny_artifact: Path, slow: Slow, monkeypatch: pytest.MonkeyPatch, sampling: Sampling
+) -> None:
+    """Every guess begins right, and every other one goes wrong."""
+    wanted = slow.write([("user", PROMPTS[0])], sampling)
+
+    def guess(_lookup: Lookup, ids: Sequence[int], most: int) -> tuple[int, ...]:
+        said = next(n for n in range(len(wanted), -1, -1) if list(ids[-n:]) == wanted[:n] or not n)
+        right = wanted[said : said + most]
+        return tuple(right if said % 2 else [*right[:1], *(0 for _ in right[1:])])
+
+    monkeypatch.setattr(Lookup, "draft", guess)
+    engine = BatchingEngine(BatchingConfig(threads=1, device="cpu"))
+    try:
+        engine.load(tiny_artifact, key=KEY)
+        engine._lanes[KEY].scheduler.cost = StepCost(step_s=1.0, token_s=1e-6)
+        assert write(engine, ask("a", PROMPTS[0], sampling=sampling)).token_ids == wanted
+        metrics = engine.metrics()
+        assert 0 < metrics.held_tokens < metrics.drafted_tokens
     finally:
         engine.close()
 
@@ -300,3 +326,10 @@ def test_a_model_that_says_nothing_is_not_guided(tmp_path: Path) -> None:
     assert own_guidance_scale(tmp_path) == 1
     (tmp_path / "generation_config.json").write_text(json.dumps({"guidance_scale": 3.0}))
     assert own_guidance_scale(tmp_path) == 1
+
+
+@pytest.mark.parametrize(("said", "understood"), [({}, None), ({"guidance_scale": 2}, 2.0)])
+def test_clients_may_ask_for_guidance(said: dict[str, float], understood: float | None) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "lamp"}], **said}
+    asked = parse(json.dumps(body).encode(), {"m": Served(model="m")}, is_chat=True)
+    assert asked.request.sampling.guidance_scale == understood
