@@ -188,8 +188,8 @@ def without_repetition(
 
     The penalty is that of CTRL (Keskar et al. 2019, arXiv:1909.05858, section 4.1) as transformers defines
     it. Only the answer counts: a name or a price that stands in the prompt is to be said, and said again:
-    a run may be repeated as far as it quotes the prompt. Otherwise a long name would change at its second
-    mention.
+    a run may be repeated as far as it quotes the prompt, up to a name's length. Otherwise a long name would
+    change at its second mention.
     """
     scores = logits
     if sampling.repetition_penalty != 1 and answer:
@@ -197,18 +197,34 @@ def without_repetition(
         before, penalty = logits[said], sampling.repetition_penalty
         after = torch.where(before < 0, before * penalty, before / penalty)
         scores = logits.scatter(0, said, after)
-    banned = _ends_of_runs(answer, sampling.no_repeat_ngram_size)
-    if quotes is not None:
-        banned = [token_id for token_id in banned if not quotes.go_on_with(answer, token_id)]
+    runs = _ends_of_runs(answer, sampling.no_repeat_ngram_size)
+    banned = sorted(
+        token_id
+        for token_id, repeated in runs.items()
+        if quotes is None or not quotes.allow(answer, token_id, repeated=repeated)
+    )
     if banned and len(banned) < len(logits):
         scores = scores.index_fill(0, torch.tensor(banned, device=logits.device), -torch.inf)
     return scores
 
 
-def _ends_of_runs(answer: Sequence[int], size: int) -> list[int]:
-    """Return the tokens that would make the last `size` tokens a run that the answer has already."""
+def _ends_of_runs(answer: Sequence[int], size: int) -> dict[int, int]:
+    """Return what would make the last `size` tokens a run that the answer has already.
+
+    With each such token the length of the longest run that would then stand there twice, itself included.
+    """
     if not size or len(answer) < size:
-        return []
+        return {}
     last = answer[len(answer) - size + 1 :]
-    ends = range(size - 1, len(answer))
-    return sorted({answer[end] for end in ends if answer[end - size + 1 : end] == last})
+    found: dict[int, int] = {}
+    for end in range(size - 1, len(answer)):
+        if answer[end - size + 1 : end] == last:
+            length = _common(answer[:end], answer) + 1
+            found[answer[end]] = max(found.get(answer[end], 0), length)
+    return found
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens at the end of the two are the same."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return next((n for n, (left, right) in enumerate(pairs) if left != right), len(one))

@@ -14,7 +14,7 @@ from transformers.generation.logits_process import (
     RepetitionPenaltyLogitsProcessor,
 )
 
-from inferencecloud.engine.quoting import Quotes
+from inferencecloud.engine.quoting import LONGEST, Quotes
 from inferencecloud.engine.requests import Sampling
 from inferencecloud.engine.sampling import (
     NothingAllowed,
@@ -93,17 +93,41 @@ def test_repeated_runs_are_banned_as_transformers_does(
     assert torch.equal(ours, expected)
 
 
-@given(st.lists(st.integers(0, 3), max_size=30), st.lists(st.integers(0, 3), max_size=12))
+@given(
+    st.lists(st.integers(0, 3), max_size=30),
+    st.integers(1, 2),
+    st.lists(st.integers(0, 3), max_size=12),
+)
 def test_a_run_may_be_repeated_as_far_as_it_quotes_the_prompt(
-    answer: list[int], prompt: list[int]
+    part: list[int], times: int, prompt: list[int]
 ) -> None:
+    answer = part * times
     logits, sampling = torch.zeros(6), Sampling(no_repeat_ngram_size=4)
     strict = without_repetition(logits, sampling, answer)
     quoting = without_repetition(logits, sampling, answer, quotes=Quotes(prompt))
     runs = {tuple(prompt[place : place + 3]) for place in range(len(prompt) - 2)}
     for token_id in range(6):
-        is_quote = (*answer[-2:], token_id) in runs
+        longer = [*answer, token_id]
+        is_long = any(
+            longer[at : at + LONGEST + 1] == longer[-LONGEST - 1 :]
+            for at in range(len(longer) - LONGEST - 1)
+        )
+        is_quote = (*answer[-2:], token_id) in runs and not is_long
         assert quoting[token_id] == (0 if is_quote else strict[token_id])
+
+
+def test_a_quotation_comes_again_up_to_the_length_of_a_name() -> None:
+    """A sentence of the prompt that the answer said once is not said twice."""
+    sentence, logits = list(range(LONGEST + 4)), torch.zeros(40)
+    sampling, quotes = Sampling(no_repeat_ngram_size=4), Quotes(sentence)
+    for said, is_free in ((LONGEST - 1, True), (LONGEST, False)):
+        answer = [*sentence, 30, *sentence[:said]]
+        scores = without_repetition(logits, sampling, answer, quotes=quotes)
+        assert bool(scores[sentence[said]] == 0) is is_free
+    # What stood before twice counts, too, wherever the quotation began.
+    answer = [33, 34, 35, *sentence, 30, 33, 34, 35, *sentence[: LONGEST - 3]]
+    scores = without_repetition(logits, sampling, answer, quotes=quotes)
+    assert scores[sentence[LONGEST - 3]] == -torch.inf
 
 
 def test_a_long_name_stays_whole_at_its_second_mention(vocabulary: Vocabulary) -> None:
