@@ -13,56 +13,33 @@ cut off.
 
 from __future__ import annotations
 
-import re
 import threading
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inferencecloud.engine.phrases import begins, ends, folded
 from inferencecloud.engine.vocabulary import Vocabulary
 
 Ids = NDArray[np.int64]
 
-_SPACES = re.compile(r"\s+")
-_SAME = str.maketrans("\u2018\u2019\u02bc\u2010\u2011", "'''--")  # apostrophes and hyphens
 _BETWEEN = "\x00"  # between tokens where they stand in one string; no phrase has it
 _NONE: Ids = np.empty(0, dtype=np.int64)
-# Scripts without spaces between words, where a word has no border to tell it by.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    "\U00020000-\U0003ffff]"
-)
-
-
-@lru_cache(maxsize=4096)
-def _is_word(character: str) -> bool:
-    """Tell whether the character makes a word longer when it stands beside it."""
-    if _UNSPACED.match(character):
-        return False
-    return character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"
-
-
-def _folded(text: str, *, any_case: bool) -> str:
-    """Return the text as phrases are compared: one space for any, one apostrophe, one hyphen."""
-    text = _SPACES.sub(" ", text.translate(_SAME))
-    return text.casefold() if any_case else text
 
 
 class _Index:
     """The folded texts of a vocabulary's tokens, in order, to find those that begin or hold something."""
 
     def __init__(self, vocabulary: Vocabulary, *, any_case: bool) -> None:
-        folded = (
-            (_folded(piece.decode(errors="ignore"), any_case=any_case), token_id)
+        spelled = (
+            (folded(piece.decode(errors="ignore"), any_case=any_case), token_id)
             for token_id, piece in enumerate(vocabulary.pieces)
             if piece
         )
-        ordered = sorted((text, token_id) for text, token_id in folded if text)
+        ordered = sorted((text, token_id) for text, token_id in spelled if text)
         self._texts = [text for text, _ in ordered]
         self._ids = [token_id for _, token_id in ordered]
         self._all = _BETWEEN + _BETWEEN.join(self._texts) + _BETWEEN
@@ -87,7 +64,7 @@ class _Index:
                 [
                     self._ids[at]
                     for at in range(first, last)
-                    if self._texts[at].startswith(rest) and _ends(self._texts[at], len(rest))
+                    if self._texts[at].startswith(rest) and ends(self._texts[at], len(rest))
                 ],
                 dtype=np.int64,
             )
@@ -101,20 +78,10 @@ class _Index:
             at = bisect_right(self._starts, place - 1) - 1
             within = place - 1 - self._starts[at]
             text = self._texts[at]
-            if within > 0 and _begins(text, within) and _ends(text, within + len(phrase)):
+            if within > 0 and begins(text, within) and ends(text, within + len(phrase)):
                 found.add(self._ids[at])
             place = self._all.find(phrase, place + 1)
         return np.array(sorted(found), dtype=np.int64)
-
-
-def _begins(text: str, place: int) -> bool:
-    """Tell whether a word may begin at the place."""
-    return place <= 0 or not (_is_word(text[place]) and _is_word(text[place - 1]))
-
-
-def _ends(text: str, place: int) -> bool:
-    """Tell whether a word may end before the place."""
-    return place >= len(text) or not (_is_word(text[place - 1]) and _is_word(text[place]))
 
 
 _indexes: WeakKeyDictionary[Vocabulary, dict[bool, _Index]] = WeakKeyDictionary()
@@ -137,7 +104,7 @@ class Ban:
         self._vocabulary = vocabulary
         self._any_case = any_case
         self._index = _index(vocabulary, any_case=any_case)
-        self._phrases = sorted({_folded(p, any_case=any_case).strip() for p in phrases})
+        self._phrases = sorted({folded(p, any_case=any_case).strip() for p in phrases})
         self._tail_bytes = 16 + 4 * max(len(phrase.encode()) for phrase in self._phrases)
         self._always = np.concatenate([self._index.holding(phrase) for phrase in self._phrases])
 
@@ -153,7 +120,7 @@ class Ban:
         return np.concatenate(found)
 
     def _fold(self, raw: bytes) -> str:
-        return _folded(raw.decode(errors="ignore"), any_case=self._any_case)
+        return folded(raw.decode(errors="ignore"), any_case=self._any_case)
 
     def _missing(self, phrase: str, tail: str) -> list[str]:
         """Return every end of the phrase, its whole too, before which the tail has the rest."""
@@ -162,7 +129,7 @@ class Ban:
         for length in range(len(phrase)):
             rest = phrase[length:]
             text = bare if rest[0] == " " else tail
-            if text.endswith(phrase[:length]) and _begins(text + rest[0], len(text) - length):
+            if text.endswith(phrase[:length]) and begins(text + rest[0], len(text) - length):
                 missing.append(rest)
         return missing
 
@@ -180,7 +147,7 @@ class Ban:
         place = text.find(phrase, max(0, shown - len(phrase)))
         while place >= 0:
             end = place + len(phrase)
-            if end > shown and _begins(text, place) and _ends(text, end):
+            if end > shown and begins(text, place) and ends(text, end):
                 return True
             place = text.find(phrase, place + 1)
         return False

@@ -99,6 +99,9 @@ class Sampling:
     logprobs: int | None = None  # how many alternatives to report with each token; None: no report
     banned: tuple[str, ...] = ()  # words and phrases that must not appear
     banned_any_case: bool = True
+    required: tuple[
+        str, ...
+    ] = ()  # phrases that are to appear: likelier until they do, in any case
     json_schema: str | None = None  # the text is JSON of this schema
     # How much more counts what the prompt makes likelier (`guidance`); 1: no more; None: as the model's
     # own settings have it.
@@ -141,6 +144,8 @@ class Sampling:
             raise InvalidSampling("stop", "strings that are not empty", self.stop)
         if not all(phrase.strip() for phrase in self.banned):
             raise InvalidSampling("banned", "phrases that are not empty", self.banned)
+        if not all(phrase.strip() for phrase in self.required):
+            raise InvalidSampling("required", "phrases that are not empty", self.required)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

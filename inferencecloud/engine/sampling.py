@@ -1,7 +1,8 @@
 """Choose the next token. Chance is a function of (seed, position): no state, the same on every device.
 
-What the answer says already is made less likely, what must not come is struck out, then the likeliest is
-taken or a number is drawn. A row of logits is judged alone: who else is in the batch changes nothing.
+What the answer says already is made less likely, what it is to say likelier, and what must not come is
+struck out. Then the likeliest is taken or a number is drawn. A row of logits is judged alone: who else is in
+the batch changes nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.guidance import guided
 from inferencecloud.engine.quoting import Quotes
 from inferencecloud.engine.requests import NO_GUIDANCE, Alternative, Sampling, TokenLogprob
+from inferencecloud.engine.requiring import Requirement
 from inferencecloud.engine.schema import SchemaMatcher
 from inferencecloud.engine.vocabulary import Vocabulary
 
@@ -50,7 +52,7 @@ def choose_token(logits: Tensor, sampling: Sampling, answer: Sequence[int]) -> i
 
     Args:
         logits: (V) float32.
-        sampling: How to choose; what needs the tokens' text (banned, json_schema) is not looked at.
+        sampling: How to choose; what needs the tokens' text (required, banned, json_schema) is not looked at.
         answer: The ids of the answer so far.
     """
     scores = without_repetition(logits, sampling, answer)
@@ -80,6 +82,9 @@ class Sampler:
             if sampling.banned
             else None
         )
+        self._requirement = (
+            Requirement(sampling.required, vocabulary) if sampling.required else None
+        )
         self._schema = (
             None
             if sampling.json_schema is None
@@ -91,6 +96,7 @@ class Sampler:
             and not sampling.no_repeat_ngram_size
             and sampling.logprobs is None
             and not self.is_guided
+            and self._requirement is None
             and self._ban is None
             and self._schema is None
         )
@@ -123,6 +129,8 @@ class Sampler:
             ends = self._vocabulary.end_ids
             scores = guided(logits, unprompted.detach().cpu(), self.guidance_scale, ends=ends)
         scores = without_repetition(scores, self.sampling, answer, quotes=self._quotes)
+        if self._requirement is not None:
+            scores = self._requirement.added(scores, answer)
         if self._ban is not None or self._schema is not None:
             scores = self._allowed(scores, answer)
         if self.sampling.temperature == 0:

@@ -31,7 +31,8 @@ PLAIN = Sampling(temperature=0.3, top_p=0.9, seed=SEED, max_new_tokens=320)
 # As a notebook's cell writes that nobody has set otherwise.
 SERVED = replace(PLAIN, temperature=0.6, repetition_penalty=1.15, no_repeat_ngram_size=8)
 UNGUIDED = replace(PLAIN, guidance_scale=NO_GUIDANCE)
-OTHERWISE = {"served": SERVED, "unguided": UNGUIDED}
+# By its name another way to write, and whether the engine's constraints are on.
+OTHERWISE = {"served": (SERVED, False), "helped": (SERVED, True), "unguided": (UNGUIDED, False)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,13 @@ class Writer:
         constrained: bool = False,
         sampling: Sampling | None = None,
     ) -> list[str]:
-        """Return a text for each exercise; constrained: the engine keeps words out and lengths in."""
+        """Return a text for each exercise.
+
+        Args:
+            exercises: What to write.
+            constrained: The engine keeps forbidden words out and characters in, and asks for the facts.
+            sampling: How to write; None: `PLAIN`.
+        """
         base = sampling or PLAIN
         requests = [
             Request(
@@ -126,7 +133,7 @@ def _constrain(sampling: Sampling, exercise: Exercise) -> Sampling:
     limit = exercise.limit
     most = limit.high if limit and limit.unit == "characters" else None
     most = min(most or _X, _X) if exercise.kind == "x" else most
-    return replace(sampling, banned=exercise.avoid, max_chars=most or None)
+    return replace(sampling, required=exercise.facts, banned=exercise.avoid, max_chars=most or None)
 
 
 def examine(
@@ -188,6 +195,7 @@ def _measure_writing(found: Examination, writer: Writer, *, corpus: Corpus, exte
         "posts": _write(writer, heldout.tried(held_out, seed=SEED, count=extent.posts)),
     }
     _measure_facts(found, written)
+    _measure_helped_facts(found, writer, [exercise for exercise, _ in written["facts"]])
     _measure_wishes(found, writer, corpus=corpus, count=extent.products)
     _measure_variety(found, [text for _, text in written["facts"]], corpus)
     for name in OTHERWISE:
@@ -227,6 +235,16 @@ def _measure_facts(found: Examination, written: dict[str, list[tuple[Exercise, s
     }
 
 
+def _measure_helped_facts(
+    found: Examination, writer: Writer, exercises: Sequence[Exercise]
+) -> None:
+    """Measure facts once more, the engine told that they are to appear."""
+    texts, wishes = writer.write(exercises, constrained=True), heldout.asked(exercises)
+    kept = [figures.facts_kept(text, wish) for text, wish in zip(texts, wishes, strict=True)]
+    found.figures["fact_keeping_constrained"] = figures.mean(kept)
+    found.figures["all_facts_kept_constrained"] = figures.mean([share == 1.0 for share in kept])
+
+
 def _measure_wishes(found: Examination, writer: Writer, *, corpus: Corpus, count: int) -> None:
     """Measure lengths and forbidden words, by the model alone and with the engine's help."""
     limited = heldout.limited(corpus.held_out, seed=SEED, count=count)
@@ -246,13 +264,14 @@ def _measure_otherwise(
     found: Examination, writer: Writer, name: str, *, corpus: Corpus, extent: Extent
 ) -> None:
     """Measure facts, wishes and variety once more, written in one of the `OTHERWISE` ways."""
-    sampling = OTHERWISE[name]
+    sampling, constrained = OTHERWISE[name]
     facts, limited, forbidding = (
         make(corpus.held_out, seed=SEED, count=extent.products)
         for make in (heldout.grounded, heldout.limited, heldout.forbidding)
     )
     texts, short, free = (
-        writer.write(some, sampling=sampling) for some in (facts, limited, forbidding)
+        writer.write(some, sampling=sampling, constrained=constrained)
+        for some in (facts, limited, forbidding)
     )
     measured = {
         "fact_keeping": figures.fact_keeping(texts, heldout.asked(facts)),

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inferencecloud.engine.banning import Ban, _is_word
+from inferencecloud.engine.banning import Ban
+from inferencecloud.engine.phrases import is_word
 from inferencecloud.engine.requests import Sampling
 from inferencecloud.engine.sampling import Sampler
 from inferencecloud.engine.vocabulary import Vocabulary
@@ -103,7 +104,7 @@ def _is_said(text: str, phrase: str) -> bool:
     phrase = phrase.casefold()
 
     def parted(left: str, right: str) -> bool:
-        return not (left and right and _is_word(left) and _is_word(right))
+        return not (left and right and is_word(left) and is_word(right))
 
     return any(
         text.startswith(phrase, at)
@@ -127,7 +128,7 @@ def _is_said(text: str, phrase: str) -> bool:
     + [(letter, False) for letter in "无のกក가"],
 )
 def test_a_word_is_made_of_letters_digits_and_marks(character: str, expected: bool) -> None:
-    assert _is_word(character) is expected
+    assert is_word(character) is expected
 
 
 @settings(max_examples=150, deadline=None)

@@ -35,6 +35,7 @@ from inferencecloud.engine import (
         ({"logprobs": -1}, "logprobs must be None or 0 to 20, got -1"),
         ({"logprobs": 21}, "logprobs"),
         ({"banned": ("cheap", " ")}, "banned must be phrases that are not empty"),
+        ({"required": ("",)}, "required must be phrases that are not empty"),
     ],
 )
 def test_sampling_out_of_range_is_refused(wrong: dict[str, Any], message: str) -> None:

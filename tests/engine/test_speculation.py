@@ -105,9 +105,10 @@ def requests(sampling: Sampling) -> list[Request]:
         Sampling(max_new_tokens=60, repetition_penalty=1.1, logprobs=2),
         Sampling(max_new_tokens=60, stop=("e", "th")),
         Sampling(max_new_tokens=60, banned=("lamp", "light")),
+        Sampling(max_new_tokens=60, required=("a velvet lamp", "light")),
         Sampling(max_new_tokens=60, json_schema='{"type": "object"}'),
     ],
-    ids=["greedy", "drawn", "penalty", "stop", "banned", "schema"],
+    ids=["greedy", "drawn", "penalty", "stop", "banned", "required", "schema"],
 )
 def test_a_guess_changes_no_text(
     open_engine: Open,

@@ -27,7 +27,7 @@ def _byte_level() -> PreTrainedTokenizerFast:
     return train_tokenizer(CORPUS * 4, vocabulary=400, context_tokens=256)
 
 
-def _sentence_piece() -> PreTrainedTokenizerFast:
+def sentence_piece() -> PreTrainedTokenizerFast:
     """Return a tokenizer as Llama 2 and Gemma have it: a mark for the space, bytes for what is unknown."""
     core = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     core.normalizer = normalizers.Replace(" ", "▁")
@@ -59,7 +59,7 @@ _BYTE_LEVEL = _byte_level()
 
 
 def test_pieces_join_to_the_text_with_marked_spaces() -> None:
-    tokenizer = _sentence_piece()
+    tokenizer = sentence_piece()
     core = tokenizer.backend_tokenizer
     specials = {"<unk>", "</s>"}
     vocabulary = Vocabulary(tokenizer, size=len(tokenizer), end_ids=[1])

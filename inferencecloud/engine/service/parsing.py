@@ -1,7 +1,8 @@
 """Read what a client asks for: from the JSON of OpenAI's interface to a request of the engine.
 
 Understood beyond it, as vLLM does: top_k, min_p, repetition_penalty, bad_words, and continue_final_message,
-which goes on with the last message instead of answering it; and guidance_scale as in transformers' settings.
+which goes on with the last message instead of answering it; guidance_scale as in transformers' settings; and
+required_phrases, which are to appear.
 What would change the answer and is not understood is refused.
 """
 
@@ -182,6 +183,7 @@ def _sampling(body: Json, *, is_chat: bool) -> Sampling:
         else _whole({"max_tokens": limit}, "max_tokens", 0),
         stop=_texts(body, "stop"),
         banned=_texts(body, "bad_words"),
+        required=_texts(body, "required_phrases"),
         logprobs=_logprobs(body, is_chat=is_chat),
         json_schema=_schema(body.get("response_format")),
     )

@@ -142,6 +142,21 @@ def test_bad_words_do_not_appear(reference: str) -> None:
     assert told != whole
 
 
+def test_required_phrases_are_likelier(reference: str) -> None:
+    whole = _post(reference, logprobs=True, top_logprobs=2).json()["choices"][0]
+    told = whole["logprobs"]["content"][0]["top_logprobs"]
+    (second,) = (
+        one["token"] for one in told if not whole["message"]["content"].startswith(one["token"])
+    )
+    text = _post(reference, required_phrases=second.strip()).json()["choices"][0]["message"][
+        "content"
+    ]
+    assert text != whole["message"]["content"]
+    refused = _post(reference, required_phrases=[1])
+    assert refused.status_code == 400
+    assert "required_phrases" in refused.json()["error"]["message"]
+
+
 def test_a_final_message_is_continued(reference: str) -> None:
     whole = _post(reference).json()["choices"][0]["message"]["content"]
     messages = [*HELLO, {"role": "assistant", "content": whole[:6]}]

@@ -50,6 +50,9 @@ class Command(BaseCommand):
         parser.add_argument("--max-chars", type=int)
         parser.add_argument("--stop", action="append", default=[], metavar="TEXT")
         parser.add_argument("--ban", action="append", default=[], metavar="PHRASE")
+        parser.add_argument(
+            "--require", action="append", default=[], metavar="PHRASE", help="is to appear"
+        )
         parser.add_argument("--json-schema", metavar="FILE", help="the text is JSON of this schema")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -95,6 +98,7 @@ def _request(options: dict[str, Any]) -> Request:
         max_chars=options["max_chars"],
         stop=tuple(options["stop"]),
         banned=tuple(options["ban"]),
+        required=tuple(options["require"]),
         json_schema=Path(schema).read_text() if schema else None,
     )
     model, adapter = host.load_named(options["model"]).key, options["adapter"]
