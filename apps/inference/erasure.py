@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.inference import stops, transitions
 from apps.inference.models import Checkpoint, Delivery, OutboxRow, Output, Run, StepRun
-from apps.inference.specs import Subject
+from apps.inference.specs import PHRASES, Subject
 
 Stands = Callable[[str, dict[str, Any]], bool]  # role, segment -> whether it may stay
 CHUNK = 200
@@ -90,6 +90,7 @@ def forget_details(runs: Iterable[UUID]) -> int:
     """Forget what finished runs were asked, step by step; outputs keep what led to them."""
     steps = StepRun.objects.filter(run__in=list(runs))
     Checkpoint.objects.filter(step__in=steps).delete()
+    _redact_steps(steps.filter(params__has_any_keys=PHRASES), nothing_stands)
     return steps.update(messages=[], error_data={})
 
 
@@ -101,23 +102,23 @@ def _forget_complaints(subject: Subject) -> None:
 
 def _redact_steps(steps: QuerySet[StepRun], stands: Stands) -> int:
     changed = []
-    for step in steps.only("messages").iterator(CHUNK):
-        anew = _redacted(step.messages, stands)
-        if anew != step.messages:
-            step.messages = anew
+    for step in steps.only("messages", "params").iterator(CHUNK):
+        anew = _redacted(step.messages, stands), _without_phrases(step.params, stands)
+        if anew != (step.messages, step.params):
+            step.messages, step.params = anew
             changed.append(step)
-    StepRun.objects.bulk_update(changed, ["messages"], batch_size=CHUNK)
+    StepRun.objects.bulk_update(changed, ["messages", "params"], batch_size=CHUNK)
     return len(changed)
 
 
 def _redact_outputs(outputs: QuerySet[Output], stands: Stands) -> int:
     changed = []
-    for output in outputs.only("prompt").iterator(CHUNK):
-        anew = _redacted(output.prompt, stands)
-        if anew != output.prompt:
-            output.prompt = anew
+    for output in outputs.only("prompt", "params").iterator(CHUNK):
+        anew = _redacted(output.prompt, stands), _without_phrases(output.params, stands)
+        if anew != (output.prompt, output.params):
+            output.prompt, output.params = anew
             changed.append(output)
-    Output.objects.bulk_update(changed, ["prompt"], batch_size=CHUNK)
+    Output.objects.bulk_update(changed, ["prompt", "params"], batch_size=CHUNK)
     return len(changed)
 
 
@@ -134,6 +135,17 @@ def _redacted(messages: list[dict[str, Any]], stands: Stands) -> list[dict[str, 
         }
         for message in messages
     ]
+
+
+def _without_phrases(params: dict[str, Any], stands: Stands) -> dict[str, Any]:
+    """Return the parameters without the phrases that do not stand as words of a prompt would."""
+    kept = {
+        name: [one for one in params[name] if stands("user", {"kind": "text", "text": one})]
+        for name in PHRASES
+        if name in params
+    }
+    plain = {name: value for name, value in params.items() if name not in PHRASES}
+    return {**plain, **{name: some for name, some in kept.items() if some}}
 
 
 def _chunks(ids: Collection[UUID]) -> Iterable[list[UUID]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.catalog.models import Variant
 from apps.inference.models import Checkpoint, Output, StepRun
 from apps.inference.specs import (
     PromptMessage,
@@ -109,11 +110,18 @@ def request(writing: Writing, model: str, around: Around) -> engine.Request:
             max_new_tokens=params.max_new_tokens,
             max_chars=params.max_chars,
             stop=params.stop,
+            required=params.required,
+            banned=() if _is_written_elsewhere(step) else params.banned,
         ),
         owner=str(step.run.organization_id),
         priority=UNATTENDED if step.run.actor_id is None else AWAITED,
         resume=_resume(writing),
     )
+
+
+def _is_written_elsewhere(step: StepRun) -> bool:
+    """Say whether another server writes the step: it is told in words what not to say, and may say it."""
+    return step.deployment is not None and step.deployment.variant.root == Variant.Root.REMOTE
 
 
 def _resume(writing: Writing) -> engine.Resume | None:

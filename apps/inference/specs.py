@@ -60,6 +60,9 @@ REPETITION_PENALTY = 1.15
 NO_REPEAT_NGRAM_SIZE = 8  # tokens: about four words
 
 
+PHRASES = ("required", "banned")  # the parameters that hold words of people
+
+
 @dataclass(frozen=True, kw_only=True)
 class Params:
     """How a step writes."""
@@ -73,6 +76,8 @@ class Params:
     variants: int = 1
     max_chars: int | None = None
     stop: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()  # phrases that the text is to say
+    banned: tuple[str, ...] = ()  # phrases that it must not say
 
     def __post_init__(self) -> None:
         """Refuse what no engine could do."""
@@ -85,6 +90,10 @@ class Params:
         _check("max_chars", 1 if self.max_chars is None else self.max_chars, between=(1, 100_000))
         if not all(self.stop):
             raise StepInvalid(_("Wanted words to stop at, got an empty one"))
+        if not all(phrase.strip() for phrase in self.required):
+            raise StepInvalid(_("Wanted phrases that the text must say, got a blank one"))
+        if not all(phrase.strip() for phrase in self.banned):
+            raise StepInvalid(_("Wanted phrases that the text must not say, got a blank one"))
 
 
 def _check(name: str, value: float, *, between: tuple[float, float]) -> None:
@@ -207,13 +216,23 @@ def messages_from_json(data: list[dict[str, Any]]) -> tuple[PromptMessage, ...]:
 
 
 def params_to_json(params: Params) -> dict[str, Any]:
-    """Return the parameters as they wait in the database."""
-    return {**asdict(params), "stop": list(params.stop)}
+    """Return the parameters as they wait in the database, and as hashes see them.
+
+    Empty lists of phrases are left out: what was written before there were any keeps its hash.
+    """
+    phrases = {name: list(getattr(params, name)) for name in PHRASES}
+    plain = {name: value for name, value in asdict(params).items() if name not in PHRASES}
+    return {
+        **plain,
+        "stop": list(params.stop),
+        **{name: some for name, some in phrases.items() if some},
+    }
 
 
 def params_from_json(data: Mapping[str, Any]) -> Params:
     """Return the parameters of `params_to_json`."""
-    return Params(**{**data, "stop": tuple(data["stop"])})
+    phrases = {name: tuple(data.get(name, ())) for name in PHRASES}
+    return Params(**{**data, "stop": tuple(data["stop"]), **phrases})
 
 
 def normal(text: str) -> str:

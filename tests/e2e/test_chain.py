@@ -331,7 +331,7 @@ def _two_playful_variants(mara: Page, draft: Locator) -> None:
     expect(mara.locator(".cell-daring")).to_have_text("Playful")
     keys.press("Tab")
     keys.press("2")
-    expect(fields.last).to_have_value("2")
+    expect(fields.nth(1)).to_have_value("2")
     keys.press("Escape")
     expect(draft.get_by_label("Settings of the cell")).to_be_focused()
     keys.press("Escape")

@@ -1,20 +1,25 @@
 """Engines that behave badly, as real ones do."""
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from django.conf import settings
 
 from inferencecloud.engine import (
     Engine,
     EngineError,
     ModelInfo,
     Request,
+    Script,
     ScriptedEngine,
     Stage,
     Text,
 )
 
 refused = ""  # name of a folder
+NOTES = "asked.jsonl"  # under DATA_DIR
 
 
 class PromptTooLong(EngineError):
@@ -34,6 +39,19 @@ class Picky(ScriptedEngine):
             for segment in request.messages[0].segments:
                 if isinstance(segment, Text) and "[refused]" in segment.text:
                     raise PromptTooLong("9 of 8 tokens")
+        return super().submit(requests)
+
+
+class Noting(ScriptedEngine):
+    """Notes what it is asked to say and not to say, one line of JSON for each request."""
+
+    def submit(self, requests: Sequence[Request]) -> Stage:
+        with (Path(settings.DATA_DIR) / NOTES).open("a") as notes:
+            for request in requests:
+                said = [one.text for one in request.messages[-1].segments if isinstance(one, Text)]
+                sampling = request.sampling
+                note = {"required": sampling.required, "banned": sampling.banned, "prompt": said}
+                notes.write(json.dumps(note) + "\n")
         return super().submit(requests)
 
 
@@ -57,6 +75,10 @@ def slow_to_begin() -> Engine:
 
 def picky() -> Engine:
     return Picky()
+
+
+def noting() -> Engine:
+    return Noting(Script(**settings.INFERENCE_SCRIPT))
 
 
 def slow_to_load() -> Engine:

@@ -2,12 +2,15 @@
 
 import pytest
 
+from apps.catalog import services as catalog
 from apps.inference import prompts
 from apps.inference.models import Run
+from apps.inference.specs import Params
 from apps.organizations.models import Organization
 from inferencecloud import engine
+from inferencecloud.engine.endpoint import Endpoint
 from tests import factories
-from tests.inference.builders import spec, start
+from tests.inference.builders import deployment, spec, start
 
 pytestmark = pytest.mark.django_db
 
@@ -26,3 +29,22 @@ def test_whom_a_person_waits_for_goes_before_what_nobody_waits_for(
 
     assert person.priority < nightly.priority
     assert person.owner == nightly.owner == str(organization.pk)
+
+
+PHRASES = Params(required=("snooze button",), banned=("premium", "must-have"))
+
+
+def test_what_the_text_must_say_and_must_not_goes_to_the_engine(organization: Organization) -> None:
+    deployment()
+    sampling = asked(start(organization, [spec("a", params=PHRASES)])).sampling
+    assert (sampling.required, sampling.banned) == (PHRASES.required, PHRASES.banned)
+
+
+def test_another_server_is_not_asked_for_what_nobody_can_promise(
+    organization: Organization,
+) -> None:
+    endpoint = Endpoint(base_url="https://models.example/v1", model="big")
+    variant = catalog.register_remote(endpoint=endpoint)
+    catalog.deploy(variant=variant, alias="far", label="Far")
+    sampling = asked(start(organization, [spec("a", alias="far", params=PHRASES)])).sampling
+    assert (sampling.required, sampling.banned) == (PHRASES.required, ())

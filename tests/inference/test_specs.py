@@ -51,9 +51,32 @@ def test_params_come_back_from_json_as_they_went() -> None:
         variants=2,
         max_chars=80,
         stop=("\n\n", "END"),
+        required=("snooze button", "$85.99"),
+        banned=("premium",),
     )
     wire = json.loads(json.dumps(specs.params_to_json(params)))
     assert specs.params_from_json(wire) == params
+
+
+def test_params_from_before_there_were_phrases_still_load() -> None:
+    before = specs.params_to_json(Params(seed=3))
+    assert not before.keys() & set(specs.PHRASES)
+    assert specs.params_from_json(before) == Params(seed=3)
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("required", "must say"), ("banned", "must not say")])
+def test_a_blank_phrase_is_refused(name: str, wanted: str) -> None:
+    with pytest.raises(StepInvalid, match=f"{wanted}, got a blank one"):
+        Params(**{name: ("oats", " ")})  # type: ignore[arg-type]
+
+
+def test_an_upgrade_makes_nothing_out_of_date() -> None:
+    """The hashes are those of the code before there were phrases."""
+    params = Params(max_new_tokens=9, seed=3, variants=2, max_chars=80, stop=("\n\n", "END"))
+    assert [_hash(_message("Write: "), params=one) for one in (Params(), params)] == [
+        "3c8154eeeb299c12b1db6378a2408dd828ef54dc92d085fe1b39500be1f5c49f",
+        "64e619a7a4d7ac2cde61f7a885c52b7c807896eea3431591c9d0989f8f14592b",
+    ]
 
 
 @given(MESSAGES, TEXTS, TEXTS)
@@ -99,9 +122,11 @@ def test_everything_that_decides_the_text_changes_the_hash() -> None:
         _hash(_message("Write: ", source="another brief")),
         _hash(base, params=Params(temperature=0.1)),
         _hash(base, params=Params(seed=1)),
+        _hash(base, params=Params(required=("oats",))),
+        _hash(base, params=Params(banned=("oats",))),
         _hash(base, model="n"),
     }
-    assert len(hashes) == 6
+    assert len(hashes) == 8
 
 
 def test_blank_lines_and_spaces_at_the_ends_of_lines_change_nothing() -> None:

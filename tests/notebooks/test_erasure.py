@@ -302,6 +302,33 @@ def test_what_one_person_wrote_goes_and_what_others_wrote_stays(book, company, e
     assert TYPED in text_of(book)
 
 
+def test_what_a_person_wanted_said_goes_with_their_words(book, company, editor):
+    other = member(company.launches)
+    writers.set_params(book, editor, "post", length="long", required=["Keptphrase"])
+    writers.set_params(book, other, "tagline", banned=["Quetzalbanned"], required=["Quetzalmust"])
+    writers.write(book, editor, "tagline")
+    writers.write(book, editor, "post")
+    for column in ("steprun.params", "steprun.messages", "output.params", "output.prompt"):
+        assert column in " ".join(places_of("Quetzalbanned"))
+    erasure.forget_writing(person=other, organization=company.organization, by=None)
+    assert places_of("Quetzalbanned", "Quetzalmust") == []
+    assert in_dump("Quetzalbanned", "Quetzalmust") == []
+    for row in (*StepRun.objects.all(), *Output.objects.all()):
+        assert row.params.get("banned", []) == []
+    last = StepRun.objects.get(params__required=["Keptphrase"])
+    assert "Facts: Keptphrase." in str(last.messages)
+    assert writers.cells(book)["post"].params["required"] == ["Keptphrase"]
+
+
+def test_phrases_that_are_set_no_more_are_forgotten_with_the_past(book, editor):
+    writers.set_params(book, editor, "post", required=["Keptphrase", "Quetzalonce"])
+    writers.write(book, editor, "post")
+    writers.set_params(book, editor, "post", required=["Keptphrase"])
+    erasure.forget_past(notebook=book, by=editor)
+    assert places_of("Quetzalonce") == []
+    assert StepRun.objects.filter(params__required=["Keptphrase"]).count() == 1
+
+
 def test_who_wrote_is_known_after_compaction(book, company, editor, monkeypatch):
     monkeypatch.setattr(execution, "KEEP_ROWS", 0)
     other = member(company.launches)

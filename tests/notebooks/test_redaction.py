@@ -1,5 +1,7 @@
 """What leaves a document with the words of somebody, and what stays beside them."""
 
+import json
+
 from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
 from apps.notebooks import document, redaction
@@ -36,3 +38,44 @@ def test_a_link_around_deleted_words_goes_with_them():
     left = redaction.without_past(bytes(doc.get_update()))
     assert b"GONE" not in left
     assert b"KEPT" in left
+
+
+def test_what_a_person_wants_said_goes_and_the_other_settings_stay():
+    mine, theirs = Doc(), Doc()
+    here = mine.get("document", type=XmlFragment)
+    params = '{"length": "long", "variants": 3, "required": ["MINE é"]}'
+    here.children.append(XmlElement("promptCell", {"params": params}))
+    here.children.append(XmlElement("promptCell", {"params": "{}"}))
+    theirs.apply_update(mine.get_update())
+    there = theirs.get("document", type=XmlFragment)
+    there.children[1].attributes["params"] = '{"adventurous": 0, "banned": ["THEIRS"]}'
+    mine.apply_update(theirs.get_update())
+
+    left = redaction.without_clients(mine.get_update(), {theirs.client_id})
+    assert b"THEIRS" not in left
+    assert "MINE é".encode() in left
+    assert _settings(left) == [
+        json.loads(params),
+        {"length": "medium", "adventurous": 0, "variants": 1},
+    ]
+    alone = redaction.without_clients(mine.get_update(), {mine.client_id})
+    assert b"MINE" not in alone
+    assert _settings(alone)[0] == {"length": "long", "adventurous": 2, "variants": 3}
+    doc = Doc()
+    doc.apply_update(left)
+    assert doc.get_state() == mine.get_state()
+
+
+def test_settings_of_a_strange_shape_become_the_usual_ones():
+    doc = Doc()
+    here = doc.get("document", type=XmlFragment)
+    here.children.append(XmlElement("promptCell", {}))
+    here.children[0].attributes["params"] = {"required": ["STRANGE"]}
+    left = redaction.without_clients(doc.get_update(), {doc.client_id})
+    assert b"STRANGE" not in left
+    assert _settings(left) == [{"length": "medium", "adventurous": 2, "variants": 1}]
+
+
+def _settings(state):
+    cells = document.decode(state)["content"]
+    return [json.loads(cell["attrs"]["params"]) for cell in cells]

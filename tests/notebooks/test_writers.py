@@ -74,6 +74,20 @@ def test_instructions_and_text_cells_are_known_apart_from_results(book, ann):
     assert wrote() == {}
 
 
+def test_what_is_to_be_said_counts_as_words_of_the_instruction_and_other_settings_do_not(
+    book, ann, bob
+):
+    writers.set_params(book, bob, "tagline", length="long")  # 2
+    writers.set_params(book, ann, "tagline", length="long", required=["oats"])  # 3
+    writers.set_params(book, bob, "tagline", length="short", required=["oats"])  # 4
+    project(book.pk)
+    assert wrote(part="source") == {ann: 3}
+    writers.set_params(book, bob, "tagline", banned=["oats"])  # 5
+    project(book.pk)
+    assert wrote(part="source") == {ann: 3, bob: 5}
+    assert wrote() == {}
+
+
 def test_too_many_turns_are_everybody_s(book, ann, bob, monkeypatch):
     monkeypatch.setattr(looking, "TURNS_LIMIT", 2)
     by_ann, by_bob = Copy(book, ann), Copy(book, bob)

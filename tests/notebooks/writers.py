@@ -4,6 +4,8 @@ import json
 from typing import Any
 from uuid import UUID, uuid5
 
+from pycrdt import XmlFragment
+
 from apps.accounts.models import User
 from apps.inference import execution, outbox
 from apps.inference.models import Run, StepRun
@@ -84,6 +86,16 @@ def append(book: Notebook, by: User, payload: bytes) -> None:
 def type_result(book: Notebook, by: User, name: str, text: str) -> None:
     """Do what a browser does when a person writes over a whole result."""
     append(book, by, replace_result(state_of(book), cell_id(name), [paragraph(text)]))
+
+
+def set_params(book: Notebook, by: User, name: str, **params: Any) -> None:
+    """Do what a browser does when a person changes the settings of a cell."""
+    doc = crdt.loaded(state_of(book))
+    before = doc.get_state()
+    for block in doc.get(document.FRAGMENT, type=XmlFragment).children:
+        if block.attributes.get("cellId") == str(cell_id(name)):
+            block.attributes["params"] = json.dumps(params)
+    append(book, by, bytes(doc.get_update(before)))
 
 
 def update(book: Notebook, by: User, *only: str, key: str = "") -> Run:

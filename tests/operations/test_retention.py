@@ -32,7 +32,7 @@ def book_of(company, editor):
         company.launches,
         editor,
         text_cell("brief", "A bar"),
-        prompt_cell("tagline", chip("brief")),
+        prompt_cell("tagline", chip("brief"), banned=["premium"]),
         prompt_cell("choice", chip("brief"), variants=2),
     )
     writers.write(book, editor)
@@ -68,7 +68,10 @@ def test_texts_that_nobody_took_are_forgotten_and_adopted_ones_stay(company, edi
 
 def test_details_of_runs_go_and_outputs_keep_what_led_to_them(company, editor):
     book_of(company, editor)
+    assert StepRun.objects.filter(params__banned=["premium"]).count() == 1
     assert retention.apply(company.organization, later(366)).runs == 1
+    assert not StepRun.objects.filter(params__has_key="banned").exists()
+    assert Output.objects.get(erased_at__isnull=True).params["banned"] == ["premium"]
     assert set(map(str, StepRun.objects.values_list("messages", flat=True))) == {"[]"}
     adopted = Output.objects.get(erased_at__isnull=True)
     assert "A bar" in str(adopted.prompt)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 from uuid import UUID
 
 from pycrdt import Doc, Map, XmlElement, XmlFragment
@@ -22,6 +23,8 @@ from apps.notebooks.document import FRAGMENT, Node, plain_text, write_nodes
 
 CELL_TYPES = {"textCell": "text", "promptCell": "prompt"}
 OUTPUT_MARK = "output"
+PHRASES_LIMIT, PHRASE_CHARS = 20, 80
+UNPRINTABLE = {"Cc", "Cs"}  # control characters and halves of characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,8 @@ class Parameters:
     length: str = "medium"  # short | medium | long
     adventurous: int = 2  # 0 plain … 4 daring
     variants: int = 1  # 1 to 4
+    required: tuple[str, ...] = ()  # phrases that the text is to say
+    banned: tuple[str, ...] = ()  # phrases that it must not say
     variant_limit = 4
 
     @classmethod
@@ -42,14 +47,18 @@ class Parameters:
             length=length if length in {"short", "medium", "long"} else "medium",
             adventurous=_within(values.get("adventurous"), low=0, high=4, default=2),
             variants=_within(values.get("variants"), low=1, high=cls.variant_limit, default=1),
+            required=_phrases(values.get("required")),
+            banned=_phrases(values.get("banned")),
         )
 
     def as_json(self) -> dict[str, object]:
-        """Return the parameters as they enter hashes and runs."""
+        """Return the parameters as they enter hashes and runs; empty lists of phrases are left out."""
+        phrases = {"required": list(self.required), "banned": list(self.banned)}
         return {
             "length": self.length,
             "adventurous": self.adventurous,
             "variants": self.variants,
+            **{name: some for name, some in phrases.items() if some},
         }
 
 
@@ -259,6 +268,16 @@ def _json_object(written: object) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _phrases(value: object) -> tuple[str, ...]:
+    """Return the phrases of a list, each once; static/notebooks/chain/wording.js does the same."""
+    found: dict[str, str] = {}
+    for one in value if isinstance(value, list | tuple) else ():
+        phrase = " ".join(one.split()) if isinstance(one, str) else ""
+        if 0 < len(phrase) <= PHRASE_CHARS and not UNPRINTABLE & set(map(category, phrase)):
+            found.setdefault(phrase.lower(), phrase)
+    return tuple(found.values())[:PHRASES_LIMIT]
 
 
 def _within(value: object, *, low: int, high: int, default: int) -> int:

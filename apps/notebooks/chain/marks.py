@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from uuid import UUID
 
-from apps.notebooks.chain.cells import CELL_TYPES, OUTPUT_MARK
+from apps.notebooks.chain.cells import CELL_TYPES, OUTPUT_MARK, Parameters
 from apps.notebooks.document import Node
 
 RESULT = "result"  # what stands in a prompt cell
@@ -62,8 +62,19 @@ def parts_of(cell: Node) -> Iterator[tuple[Place, Node]]:
     if cell["type"] == "textCell":
         yield (cell_id, SOURCE), cell
     for child in cell.get("content", []) if cell["type"] == "promptCell" else []:
-        if child["type"] in {"cellInstruction", "cellResult"}:
-            yield (cell_id, RESULT if child["type"] == "cellResult" else SOURCE), child
+        if child["type"] == "cellResult":
+            yield (cell_id, RESULT), child
+        elif child["type"] == "cellInstruction":
+            yield (cell_id, SOURCE), _with_phrases(child, cell)
+
+
+def _with_phrases(instruction: Node, cell: Node) -> Node:
+    """Return the instruction with what its cell's settings say in words, which models are given, too."""
+    settings = Parameters.parse(cell.get("attrs", {}).get("params"))
+    told = [f"+ {phrase}" for phrase in settings.required]
+    told += [f"- {phrase}" for phrase in settings.banned]
+    lines = [{"type": "paragraph", "content": [{"type": "text", "text": line}]} for line in told]
+    return {**instruction, "content": [*instruction.get("content", []), *lines]}
 
 
 def fingerprint(part: Node) -> str:

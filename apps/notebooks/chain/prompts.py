@@ -49,6 +49,9 @@ def step_of(
         voice: who the model is to be, one or two sentences.
     """
     instruction = tuple(_segments(parts, standing))
+    wording = wording_of(cell)
+    if wording:
+        instruction = (*instruction, Text(text=f"\n{wording}"))
     return StepSpec(
         key=str(cell.key),
         messages=(
@@ -67,6 +70,20 @@ def hash_of(step: StepSpec, model_version: str) -> str:
     return input_hash(messages=step.messages, params=step.params, model_version=model_version)
 
 
+def wording_of(cell: CellSpec) -> str:
+    """Return what is to be said and what is not, as the prompt tells it; empty where it is free.
+
+    The words are those that the starter knows: a line of a brief, and the last of its wishes.
+    """
+    told = {"Facts": _phrases(cell, "required"), "Words to avoid": _phrases(cell, "banned")}
+    return "\n".join(f"{what}: {', '.join(some)}." for what, some in told.items() if some)
+
+
+def _phrases(cell: CellSpec, name: str) -> tuple[str, ...]:
+    given = cell.params.get(name)
+    return tuple(map(str, given)) if isinstance(given, list | tuple) else ()
+
+
 def _params(cell: CellSpec) -> Params:
     length = str(cell.params.get("length", "medium"))
     adventurous = int(str(cell.params.get("adventurous", 2)))
@@ -77,6 +94,8 @@ def _params(cell: CellSpec) -> Params:
         repetition_penalty=REPETITION_PENALTY,
         no_repeat_ngram_size=NO_REPEAT_NGRAM_SIZE,
         variants=int(str(cell.params.get("variants", 1))),
+        required=_phrases(cell, "required"),
+        banned=_phrases(cell, "banned"),
     )
 
 

@@ -26,7 +26,7 @@ from apps.learning.models import EditRecord
 from apps.learning.services import downloads
 from apps.learning.services import erasure as learning
 from apps.notebooks import authors, document, history, mirrors, projection, redaction
-from apps.notebooks.chain.prompts import CLOSING
+from apps.notebooks.chain.prompts import CLOSING, wording_of
 from apps.notebooks.models import (
     CellOutput,
     DocSnapshot,
@@ -254,7 +254,10 @@ def _settle(head: Document, state: bytes, *, newest_release_stands: bool) -> Era
     standing = _Standing(
         notebook=str(notebook.pk),
         instructions=frozenset(
-            normal(part) for spec in projected.cells for part in spec.parts if isinstance(part, str)
+            normal(part)
+            for spec in projected.cells
+            for part in (*spec.parts, wording_of(spec))
+            if isinstance(part, str)
         ),
         texts={key: frozenset(some) for key, some in texts.items()},
         outputs=_outputs_that_stand(notebook, {spec.output_id for spec in projected.cells}),

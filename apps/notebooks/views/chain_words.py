@@ -36,6 +36,13 @@ def _cells() -> dict[str, str]:
         "chain_adventurous_3": _("Playful"),
         "chain_adventurous_4": _("Daring"),
         "chain_variants": _("Variants"),
+        "chain_required": _("Must say"),
+        "chain_required_hint": _("tapered legs, $85.99"),
+        "chain_banned": _("Must not say"),
+        "chain_banned_hint": _("premium, must-have"),
+        "chain_phrases_limit": _(
+            "Too much: {phrases} phrases of {characters} characters fit. The rest is left out."
+        ),
         "chain_refer": _("Refer to a cell"),
         "chain_refer_none": _("No cell is called “{query}”"),
         "chain_reads": _("Reads {name}"),
@@ -77,6 +84,8 @@ def _results() -> dict[str, str]:
         "chain_waits_other": _("{count} variants to choose from"),
         "chain_proposal_arrives": _("A new version is being written. Your text stays."),
         "chain_proposal": _("A new version waits. Your text has not been changed."),
+        "chain_not_said": _("Not said: {phrases}"),
+        "chain_says": _("Says: {phrases}"),
         "chain_again": _("Try again"),
         "chain_refused": _("That did not work. Nothing was changed; please try again."),
         "chain_unreached": _(

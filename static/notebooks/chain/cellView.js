@@ -6,8 +6,9 @@ import { element, iconButton } from "../editor/elements.js";
 import { place } from "../editor/placing.js";
 import { entry } from "../editor/popMenu.js";
 import { say } from "../editor/words.js";
-import { asName, parameterForm, parameters } from "./fields.js";
+import { asName, asWritten, parameterForm, parameters } from "./fields.js";
 import { Arriving, failure, fan, problems, proposal } from "./results.js";
+import { WordingLine } from "./wording.js";
 
 const OPEN = new Set(["queued", "running", "streaming", "succeeded"]); // the last one is on its way into the text
 const TOLD = new Set(["none", "stale", "next", "writing", "failed", "broken"]); // states that the head says in words
@@ -39,7 +40,9 @@ export class CellView {
     this.head.append(this.words, this.tools);
     this.foot = element("footer", { class: "cell-foot", contenteditable: "false" });
     this.dom = element("section", { class: `cell ${this.isPrompt ? "cell-prompt" : "cell-text"}` });
-    this.dom.append(this.head, this.contentDOM, this.foot);
+    const line = element("div", { class: "cell-wording", contenteditable: "false", hidden: true });
+    this.wording = new WordingLine(line);
+    this.dom.append(this.head, this.contentDOM, line, this.foot);
     for (const part of [this.tools, this.foot])
       part.addEventListener("keydown", ({ key }) => key === "Escape" && this.view.focus());
     this.#makeTools();
@@ -71,9 +74,8 @@ export class CellView {
   }
 
   stopEvent(event) {
-    return (
-      event.target instanceof Node && (this.head.contains(event.target) || this.foot.contains(event.target))
-    );
+    const around = [this.head, this.wording.dom, this.foot];
+    return event.target instanceof Node && around.some((part) => part.contains(event.target));
   }
 
   #attributes() {
@@ -149,7 +151,7 @@ export class CellView {
   /** Put the parameters above the entries: fields by Tab, entries by arrow keys as in every menu. */
   #addForm(menu) {
     const form = parameterForm(parameters(this.node.attrs.params), (values) =>
-      this.#set({ params: JSON.stringify(values) }),
+      this.#set({ params: asWritten(values) }),
     );
     form.addEventListener("keydown", (event) => {
       if (event.key === "Enter") menu.close();
@@ -184,6 +186,8 @@ export class CellView {
     put(this.dot, "ariaLabel", say(`chain_state_${state}`));
     put(this.dot, "title", say(`chain_state_${state}`));
     put(this.words, "textContent", this.#headWords(cell, state));
+    const isQuiet = !this.isPrompt || !this.store.ai || OPEN.has(writing?.status);
+    this.wording.show(this.node, isQuiet);
     this.#drawFoot(cell, writing);
   }
 

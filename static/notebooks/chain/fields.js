@@ -1,6 +1,7 @@
 /** What a person sets for a prompt cell, in their words; kept in the cell's `params` as JSON. */
 import { element } from "../editor/elements.js";
 import { say } from "../editor/words.js";
+import { asPhrases, listed, PHRASE_CHARS, PHRASES_LIMIT, typedPhrases } from "./wording.js";
 
 export const LENGTHS = ["short", "medium", "long"];
 const PLAIN = { length: "medium", adventurous: 2, variants: 1 };
@@ -14,6 +15,12 @@ export function parameters(written) {
   } catch {
     return { ...PLAIN };
   }
+}
+
+/** Return the parameters as the cell keeps them: lists without a phrase are left out. */
+export function asWritten(values) {
+  const isSet = ([, value]) => !Array.isArray(value) || value.length > 0;
+  return JSON.stringify(Object.fromEntries(Object.entries(values).filter(isSet)));
 }
 
 /** Return the nearest valid name (apps.notebooks.chain.references.as_name). */
@@ -64,6 +71,49 @@ function daring(value, change) {
   return element("span", { class: "cell-slider" }, slider, words);
 }
 
+/**
+ * Return a field of phrases. What is typed counts when it is left, or with Enter; Escape takes it back. More than can be
+ * kept stays in the field, with a word about it.
+ */
+function phraseField(name, phrases, change) {
+  let now = phrases;
+  const field = element("textarea", {
+    class: "control cell-phrases",
+    rows: 1,
+    spellcheck: "false",
+    autocomplete: "off",
+    enterkeyhint: "done",
+    placeholder: say(`chain_${name}_hint`),
+    "aria-describedby": `cell-${name}-note`,
+  });
+  const note = element("small", { id: `cell-${name}-note`, class: "cell-phrases-note", role: "status" });
+  const tell = (isAll) => {
+    const limits = { phrases: PHRASES_LIMIT, characters: PHRASE_CHARS };
+    note.textContent = isAll ? "" : say("chain_phrases_limit", limits);
+    field.setAttribute("aria-invalid", String(!isAll));
+    if (isAll) field.value = listed(now);
+    return isAll;
+  };
+  const commit = () => {
+    const typed = typedPhrases(field.value);
+    const differs = listed(typed.phrases) !== listed(now);
+    now = typed.phrases;
+    if (differs) change(now);
+    return tell(typed.isAll);
+  };
+  const onKey = (event) => {
+    if (event.key === "Escape") tell(true);
+    if (event.key !== "Enter") return;
+    if (event.shiftKey || event.isComposing) return event.stopPropagation(); // a line break, or a word of an IME
+    event.preventDefault();
+    if (!commit()) event.stopPropagation(); // the menu stays open
+  };
+  field.addEventListener("change", commit);
+  field.addEventListener("keydown", onKey);
+  tell(true);
+  return element("div", { class: "cell-wishes" }, labelled(say(`chain_${name}`), field), note);
+}
+
 /** Return the form of a cell's parameters; `change` gets all of them after every choice. */
 export function parameterForm(values, change) {
   const now = { ...values };
@@ -96,5 +146,7 @@ export function parameterForm(values, change) {
       daring(now.adventurous, (value) => set("adventurous", value)),
     ),
     labelled(say("chain_variants"), variants),
+    phraseField("required", asPhrases(now.required), (some) => set("required", some)),
+    phraseField("banned", asPhrases(now.banned), (some) => set("banned", some)),
   );
 }

@@ -7,10 +7,39 @@ from typing import Any
 
 import pytest
 
+from apps.notebooks.chain.cells import Parameters
 from apps.notebooks.chain.references import as_name
+from inferencecloud.evaluation.limits import has_phrase
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = Path(__file__).parent / "js"
+LISTS: list[Any] = [
+    ["  snooze \n button ", "Snooze Button", "", "   ", 7, None, "$85.99", ["oats"]],
+    ["x" * 80, "y" * 81, "😀" * 80],
+    [f"phrase {number}" for number in range(25)],
+    ["a\0b", "half \ud83d", "straße", "ÉTÉ", "été"],
+    "snooze button",
+    {"0": "oats"},
+    None,
+]
+FOUND = [
+    ("It has a Snooze\n  BUTTON.", "snooze button"),
+    ("Snooze buttons", "snooze button"),
+    ("resnooze button", "snooze button"),
+    ("only $85.99, today", "$85.99"),
+    ("only $85.990", "$85.99"),
+    ("cost $1,299.00!", "$1,299.00"),
+    ("C++ and a+b", "c++"),
+    ("(a|b) [c] {d} ^e$ \\f", "[c] {d} ^e$ \\f"),
+    ("free_form", "free"),
+    ("caffè nero", "caff"),
+    ("caffè", "caffè"),
+    ("ÜBER", "über"),
+    ("must-have", "must"),
+    ("1,000 hours", "1,000 hours"),
+    ("東京タワー", "東京"),
+    ("", "oats"),
+]
 WISHES = ["Tag line 2", "  Brief!  ", "", "42", "über uns", "a" * 60, "_x_", "A--B", "日本", "x_"]
 
 pytestmark = pytest.mark.skipif(
@@ -72,3 +101,80 @@ def test_a_pasted_cell_is_a_cell_of_its_own_and_the_old_one_stays_itself(run: An
     assert [name for _, name in cells] == ["brief_2", "post_2", "brief", "post"]
     assert [pk for pk, _ in cells[2:]] == ["1", "2"]
     assert len({pk for pk, _ in cells}) == 4
+
+
+def test_browser_and_server_read_the_same_phrases(run: Any) -> None:
+    read = run("wording", sent=json.dumps({"lists": LISTS}))["lists"]
+    assert read == [list(Parameters.parse({"banned": some}).banned) for some in LISTS]
+    assert read[0] == ["snooze button", "$85.99"]
+
+
+def test_browser_and_server_find_the_same_phrases(run: Any) -> None:
+    found = run("wording", sent=json.dumps({"found": FOUND}))["found"]
+    assert found == [has_phrase(text, phrase) for text, phrase in FOUND]
+    assert {True, False} == set(found)
+
+
+def test_the_apostrophe_of_a_typographer_is_one(run: Any) -> None:
+    straight, set_ = 'We don\'t "stop"', "We don\u2019t \u201cstop\u201d"
+    said = [(set_, "don't"), (straight, "don\u2019t"), (set_, '"stop"')]
+    assert run("wording", sent=json.dumps({"found": said}))["found"] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "phrases", "is_all"),
+    [
+        ("tapered legs, $85.99", ["tapered legs", "$85.99"], True),
+        ("1,000 hours,$1,299.00,two\nthree", ["1,000 hours", "$1,299.00", "two", "three"], True),
+        ("in 2024, 300 were sold", ["in 2024", "300 were sold"], True),
+        (" , ,\n", [], True),
+        ("a, A, a", ["a"], True),
+        ("a, " + "y" * 81, ["a"], False),
+        (", ".join(map(str, range(21))), [str(number) for number in range(20)], False),
+    ],
+)
+def test_commas_and_lines_divide_phrases_but_no_number(
+    run: Any, typed: str, phrases: list[str], is_all: bool
+) -> None:
+    (read,) = run("wording", sent=json.dumps({"typed": [typed]}))["typed"]
+    assert read == {"phrases": phrases, "isAll": is_all}
+
+
+def test_empty_lists_are_not_kept_in_a_cell(run: Any) -> None:
+    written = ['{"length":"long","required":[],"banned":["a"]}', "{}", "no json"]
+    plain = {"length": "medium", "adventurous": 2, "variants": 1}
+    kept = run("wording", sent=json.dumps({"kept": written}))["kept"]
+    assert [json.loads(one) for one in kept] == [
+        {**plain, "length": "long", "banned": ["a"]},
+        plain,
+        plain,
+    ]
+
+
+def test_the_line_says_what_is_missing_and_what_should_not_be_there(run: Any) -> None:
+    params = json.dumps({"required": ["snooze button", "$85.99"], "banned": ["premium"]})
+
+    def line(*paragraphs: str, params: str = params, quiet: bool = False) -> dict[str, Any]:
+        return {"params": params, "paragraphs": paragraphs, "quiet": quiet}
+
+    lines = [
+        line("A clock with a snooze", "button"),
+        line("A premium clock"),
+        line("A clock with a snooze button for $85.99"),
+        line("A premium clock", quiet=True),
+        line("A premium clock, snooze button, $85.99"),
+        line(""),
+        line("A premium clock", params="{}"),
+        line("A premium clock", params="null"),
+        line("A premium clock", params="["),
+    ]
+    found = run("wording", sent=json.dumps({"lines": lines}))
+    assert found["lines"] == [
+        "Not said: $85.99",
+        "Not said: snooze button, $85.99 · Says: premium",
+        None,
+        None,
+        "Says: premium",
+        *[None] * 4,
+    ]
+    assert found["looks"] == 1

@@ -110,10 +110,30 @@ def test_a_cell_without_a_valid_id_is_left_out():
         ),
         ('{"length": "long", "variants": true}', Parameters(length="long")),
         ({"variants": 3}, Parameters(variants=3)),
+        (
+            '{"required": [" snooze\\n button", "Snooze Button", "", 7, null, ["a"]], "banned": "a"}',
+            Parameters(required=("snooze button",)),
+        ),
+        (
+            {"banned": ["y" * 81, "x" * 80, "a\0b", "half \ud83d", "\t"], "required": {"a": 1}},
+            Parameters(banned=("x" * 80,)),
+        ),
     ],
 )
 def test_parameters_that_make_no_sense_become_the_default(written, expected):
     assert Parameters.parse(written) == expected
+
+
+def test_no_more_phrases_are_kept_than_a_person_can_mean():
+    phrases = [f"phrase {number}" for number in range(25)]
+    assert Parameters.parse({"required": phrases}).required == tuple(phrases[:20])
+
+
+def test_phrases_enter_hashes_only_where_there_are_some():
+    plain = {"length": "medium", "adventurous": 2, "variants": 1}
+    assert Parameters.parse({"required": [], "banned": [" "]}).as_json() == plain
+    (cell,) = read(prompt_cell(required=["$85.99"], banned=["premium", "Premium"]))
+    assert cell.params == {**plain, "required": ["$85.99"], "banned": ["premium"]}
 
 
 def put(state, text="Oats, honestly\n\nNothing else", output="o-1"):

@@ -60,10 +60,54 @@ def test_the_persons_words_become_parameters():
     assert params.no_repeat_ngram_size > 0
 
 
+PHRASES = {"required": ["tapered legs", "$85.99"], "banned": ["premium"]}
+
+
+def test_what_to_say_and_what_not_stands_after_the_instruction_in_words_of_the_starter():
+    told = Text(text="\nFacts: tapered legs, $85.99.\nWords to avoid: premium.")
+    assert user_segments(step("Write a tag line for ", BRIEF, ". ", **PHRASES)) == [
+        Text(text="Write a tag line for:\n"),
+        Source(ref=str(key("brief")), text="An oat bar"),
+        told,
+    ]
+    free = step("In the spirit of ", CLAIM, " write.")
+    bound = step("In the spirit of ", CLAIM, " write.", **PHRASES)
+    assert user_segments(bound) == [*user_segments(free), told]
+    assert bound.messages[0] == free.messages[0]
+
+
+def test_only_what_is_set_is_told():
+    assert user_segments(step("Write", required=["oats"]))[-1] == Text(text="\nFacts: oats.")
+    assert user_segments(step("Write", banned=["a", "b"]))[-1] == Text(
+        text="\nWords to avoid: a, b."
+    )
+    assert user_segments(step("Write", required=[], banned=[])) == [Text(text="Write")]
+
+
+def test_phrases_become_parameters():
+    params = step("Write", **PHRASES).params
+    assert (params.required, params.banned) == (("tapered legs", "$85.99"), ("premium",))
+    assert step("Write").params.required == step("Write").params.banned == ()
+
+
+def test_cells_without_phrases_are_as_current_as_before_there_were_any():
+    """The hashes are those of the code before."""
+    three = {"length": "long", "adventurous": 4, "variants": 3}
+    assert [
+        hash_of(step("For ", BRIEF), "model-1"),
+        hash_of(step("Write a tag line for ", BRIEF, ". ", **three), "model-1"),
+    ] == [
+        "58acea5873bcf7caa1c2c0cf1cd217eeb8535345dde9e9ddf5b40ab64ed0a999",
+        "bc9fd21f92d6811bc5224b0de6628d121353e5800da9aac266a46063ef459c80",
+    ]
+
+
 def test_the_hash_changes_with_text_parameters_and_model_only():
     base = hash_of(step("For ", BRIEF), "model-1")
     assert hash_of(step("For  ", BRIEF), "model-1") == base
     assert hash_of(step("For ", BRIEF, length="long"), "model-1") != base
+    assert hash_of(step("For ", BRIEF, required=["oats"]), "model-1") != base
+    assert hash_of(step("For ", BRIEF, banned=["oats"]), "model-1") != base
     assert hash_of(step("For ", BRIEF), "model-2") != base
     other = Standing(texts={BRIEF: "A rye bar"})
     assert hash_of(step("For ", BRIEF, standing=other), "model-1") != base
