@@ -6,7 +6,7 @@ Held out by the sha256 of the record: 150 products and 100 posts. `loss` (nats p
 `bits_per_byte` of the answers come with the bounds of a bootstrap over records; they are taken through
 transformers in fp32. All other figures are of texts that our engine writes (temperature 0.3, top_p 0.9,
 fixed seed, the guidance of the model's own settings), the engine's constraints off; `*_constrained` are the
-same with them on (forbidden words banned, characters held, the brief's facts asked for), `*_unguided`
+same with them on (forbidden words banned, lengths kept, the brief's facts asked for), `*_unguided`
 without guidance, `*_served` the same as a notebook's cell writes by default (temperature 0.6, repetition
 penalty 1.15, no eight tokens twice), `*_helped` as a cell writes that was told what it must and must not say.
 

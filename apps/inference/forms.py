@@ -3,12 +3,12 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-# With a name and facts, as the starter wants it; any model can do something with it.
+# With a name, a category and facts, as the starter wants it; any model can do something with it.
 EXAMPLE = _(
     "Write a short description of:\n"
     "Name: Velora Rain Jacket\n"
-    "Details: taped seams, adjustable hood\n"
-    "For: long hikes\n"
+    "Category: apparel, jacket\n"
+    "Details: waterproof, adjustable hood\n"
     "Price: $129"
 )
 

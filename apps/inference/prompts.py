@@ -112,6 +112,7 @@ def request(writing: Writing, model: str, around: Around) -> engine.Request:
             stop=params.stop,
             required=params.required,
             banned=() if _is_written_elsewhere(step) else params.banned,
+            length=params.limit,
         ),
         owner=str(step.run.organization_id),
         priority=UNATTENDED if step.run.actor_id is None else AWAITED,

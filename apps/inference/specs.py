@@ -14,6 +14,7 @@ from typing import Any, Literal
 from django.utils.translation import gettext as _
 
 from apps.core.errors import DomainError
+from inferencecloud.engine import Limit
 
 Role = Literal["system", "user", "assistant"]
 ROLES = ("system", "user", "assistant")
@@ -61,6 +62,7 @@ NO_REPEAT_NGRAM_SIZE = 8  # tokens: about four words
 
 
 PHRASES = ("required", "banned")  # the parameters that hold words of people
+LIMIT_HIGH = 10_000  # of any unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,7 @@ class Params:
     stop: tuple[str, ...] = ()
     required: tuple[str, ...] = ()  # phrases that the text is to say
     banned: tuple[str, ...] = ()  # phrases that it must not say
+    limit: Limit | None = None  # how long it may be
 
     def __post_init__(self) -> None:
         """Refuse what no engine could do."""
@@ -94,6 +97,8 @@ class Params:
             raise StepInvalid(_("Wanted phrases that the text must say, got a blank one"))
         if not all(phrase.strip() for phrase in self.banned):
             raise StepInvalid(_("Wanted phrases that the text must not say, got a blank one"))
+        if self.limit is not None:
+            _check("limit", self.limit.high, between=(1, LIMIT_HIGH))
 
 
 def _check(name: str, value: float, *, between: tuple[float, float]) -> None:
@@ -218,21 +223,24 @@ def messages_from_json(data: list[dict[str, Any]]) -> tuple[PromptMessage, ...]:
 def params_to_json(params: Params) -> dict[str, Any]:
     """Return the parameters as they wait in the database, and as hashes see them.
 
-    Empty lists of phrases are left out: what was written before there were any keeps its hash.
+    No limit and empty lists of phrases are left out: what was written before there were any keeps its hash.
     """
-    phrases = {name: list(getattr(params, name)) for name in PHRASES}
-    plain = {name: value for name, value in asdict(params).items() if name not in PHRASES}
+    written = asdict(params)
+    limit = written.pop("limit")
+    phrases = {name: list(written.pop(name)) for name in PHRASES}
     return {
-        **plain,
+        **written,
         "stop": list(params.stop),
         **{name: some for name, some in phrases.items() if some},
+        **({"limit": limit} if limit else {}),
     }
 
 
 def params_from_json(data: Mapping[str, Any]) -> Params:
     """Return the parameters of `params_to_json`."""
     phrases = {name: tuple(data.get(name, ())) for name in PHRASES}
-    return Params(**{**data, "stop": tuple(data["stop"]), **phrases})
+    limit = Limit(**data["limit"]) if data.get("limit") else None
+    return Params(**{**data, "stop": tuple(data["stop"]), **phrases, "limit": limit})
 
 
 def normal(text: str) -> str:

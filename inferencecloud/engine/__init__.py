@@ -31,6 +31,7 @@ from inferencecloud.engine.serial import (
     ModelNotLoaded,
 )
 from inferencecloud.engine.stage import RequestUnknown, Stage
+from inferencecloud.evaluation.limits import Limit
 
 __all__ = [
     "AdapterInfo",
@@ -45,6 +46,7 @@ __all__ = [
     "FinishReason",
     "GenerationFailed",
     "InvalidSampling",
+    "Limit",
     "Message",
     "ModelInfo",
     "ModelNotLoaded",

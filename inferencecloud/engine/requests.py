@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from inferencecloud.engine.errors import EngineError
+from inferencecloud.evaluation.limits import Limit
 
 MAX_LOGPROBS = 20
 NO_GUIDANCE, MAX_GUIDANCE_SCALE = 1.0, 10.0
@@ -39,7 +40,7 @@ class FinishReason(StrEnum):
 
     STOP = "stop"  # the model ended, or a stop string came
     LENGTH = "length"  # max_new_tokens, or the context is full
-    CHARS = "chars"  # max_chars
+    CHARS = "chars"  # max_chars or length cut it off
     CANCELLED = "cancelled"
     FAILED = "failed"
     SOURCE_MISSING = "source_missing"  # a request whose output it reads did not succeed
@@ -102,6 +103,9 @@ class Sampling:
     required: tuple[
         str, ...
     ] = ()  # phrases that are to appear: likelier until they do, in any case
+    length: Limit | None = (
+        None  # ends with the last sentence that fits, and not before it is reached
+    )
     json_schema: str | None = None  # the text is JSON of this schema
     # How much more counts what the prompt makes likelier (`guidance`); 1: no more; None: as the model's
     # own settings have it.
@@ -140,6 +144,10 @@ class Sampling:
             raise InvalidSampling("max_new_tokens", "at least 1", self.max_new_tokens)
         if self.max_chars is not None and self.max_chars < 1:
             raise InvalidSampling("max_chars", "at least 1 or None", self.max_chars)
+        if self.length is not None and self.length.high < 1:
+            raise InvalidSampling("length.high", "at least 1", self.length.high)
+        if self.length is not None and self.json_schema is not None:
+            raise InvalidSampling("length", "None where the text is JSON", self.length)
         if not all(self.stop):
             raise InvalidSampling("stop", "strings that are not empty", self.stop)
         if not all(phrase.strip() for phrase in self.banned):

@@ -19,6 +19,7 @@ from inferencecloud.engine.banning import Ban
 from inferencecloud.engine.drawing import draw, draw_slowly, uniform
 from inferencecloud.engine.errors import EngineError
 from inferencecloud.engine.guidance import guided
+from inferencecloud.engine.lengths import LengthKeeper
 from inferencecloud.engine.quoting import Quotes
 from inferencecloud.engine.requests import NO_GUIDANCE, Alternative, Sampling, TokenLogprob
 from inferencecloud.engine.requiring import Requirement
@@ -52,7 +53,8 @@ def choose_token(logits: Tensor, sampling: Sampling, answer: Sequence[int]) -> i
 
     Args:
         logits: (V) float32.
-        sampling: How to choose; what needs the tokens' text (required, banned, json_schema) is not looked at.
+        sampling: How to choose; what needs the tokens' text is not looked at: required, banned, length,
+            json_schema.
         answer: The ids of the answer so far.
     """
     scores = without_repetition(logits, sampling, answer)
@@ -85,6 +87,9 @@ class Sampler:
         self._requirement = (
             Requirement(sampling.required, vocabulary) if sampling.required else None
         )
+        self._length = (
+            None if sampling.length is None else LengthKeeper(sampling.length, vocabulary)
+        )
         self._schema = (
             None
             if sampling.json_schema is None
@@ -97,6 +102,7 @@ class Sampler:
             and sampling.logprobs is None
             and not self.is_guided
             and self._requirement is None
+            and self._length is None
             and self._ban is None
             and self._schema is None
         )
@@ -131,7 +137,7 @@ class Sampler:
         scores = without_repetition(scores, self.sampling, answer, quotes=self._quotes)
         if self._requirement is not None:
             scores = self._requirement.added(scores, answer)
-        if self._ban is not None or self._schema is not None:
+        if self._ban is not None or self._schema is not None or self._length is not None:
             scores = self._allowed(scores, answer)
         if self.sampling.temperature == 0:
             token_id = _likeliest(scores)
@@ -154,6 +160,8 @@ class Sampler:
             values[~self._schema.allowed(answer)] = -np.inf
         if self._ban is not None:
             values[self._ban.tokens(answer)] = -np.inf
+        if self._length is not None:
+            self._length.keep(values, answer)
         if np.isneginf(values.max()):
             raise NothingAllowed
         return torch.from_numpy(values)

@@ -1,6 +1,6 @@
 """Turn token ids into text that may be shown at once.
 
-Whole characters only, nothing of a stop string, no half word where the limit of characters cuts.
+Whole characters only, nothing of a stop string, no half word where a limit cuts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from inferencecloud.engine.requests import FinishReason, Resume, Sampling
+from inferencecloud.evaluation.limits import Limit, count, cut
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -52,12 +53,10 @@ class TextStream:
     def __init__(self, decode: Decode, sampling: Sampling) -> None:
         self._detokenizer = Detokenizer(decode)
         self._stop = sampling.stop
-        self._max_chars = sampling.max_chars
+        self._limits = _limits(sampling)
         self._text = ""
         self._released = 0  # characters given out
-        self.reason: FinishReason | None = (
-            None  # set when a stop string or the limit of characters came
-        )
+        self.reason: FinishReason | None = None  # set when a stop string or a limit came
 
     @property
     def text(self) -> str:
@@ -98,9 +97,11 @@ class TextStream:
         if places:
             self._text = self._text[: min(places)]
             self.reason = FinishReason.STOP
-        if self._max_chars is not None and len(self._text) > self._max_chars:
-            self._text = _at_word_end(self._text, self._max_chars)
-            self.reason = FinishReason.CHARS
+        for limit in self._limits:
+            if count(self._text, limit.unit) > limit.high:
+                shown = self._text[: self._released]  # stays, were it a dash behind the last word
+                self._text = max(shown, cut(self._text, limit), key=len)
+                self.reason = FinishReason.CHARS
         return self.reason is not None
 
     def _held_back(self) -> int:
@@ -111,15 +112,13 @@ class TextStream:
             held = max(
                 held, next((n for n in range(longest, 0, -1) if self._text.endswith(stop[:n])), 0)
             )
-        if self._max_chars is not None:
+        if any(limit.unit == "characters" for limit in self._limits):
             last_word = _LAST_WORD.search(self._text[self._released :])
             held = max(held, len(last_word.group(0)) if last_word else 0)
         return held
 
 
-def _at_word_end(text: str, limit: int) -> str:
-    """Return at most so many characters, ending where a word ends if there is such a place."""
-    if text[limit].isspace():
-        return text[:limit].rstrip()
-    cut = re.sub(r"\s+\S*\Z", "", text[:limit])
-    return cut if cut.strip() else text[:limit]
+def _limits(sampling: Sampling) -> tuple[Limit, ...]:
+    most = sampling.max_chars
+    limits = () if most is None else (Limit(unit="characters", high=most),)
+    return limits if sampling.length is None else (*limits, sampling.length)

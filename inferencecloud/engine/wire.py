@@ -48,8 +48,8 @@ def body(
     Args:
         model: Its name at the server.
         turns: The chat.
-        sampling: `no_repeat_ngram_size`, `guidance_scale` and `required` have no word there; what is not
-            asked for is not sent.
+        sampling: `no_repeat_ngram_size`, `guidance_scale`, `required` and `length` have no word there;
+            what is not asked for is not sent.
         so_far: The beginning of the answer, of an earlier attempt.
         extended: The server knows vLLM's further parameters; others refuse them.
 

@@ -10,6 +10,7 @@ from typing import Literal
 Unit = Literal["words", "characters", "sentences"]
 _WORD = re.compile(r"\S*\w\S*")
 _SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)")
+_LAST_END = re.compile(r"[.!?]+[\"')\]]*\s*\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,30 @@ def count_sentences(text: str) -> int:
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     rest = text[ends[-1] :] if ends else text
     return len(ends) + bool(re.search(r"\w", rest))
+
+
+def ends_with_a_sentence(text: str) -> bool:
+    """Tell whether a sentence ends at the text's end."""
+    return _LAST_END.search(text) is not None
+
+
+def cut(text: str, limit: Limit) -> str:
+    """Return the beginning of the text that is not too long: whole words, or whole sentences."""
+    if count(text, limit.unit) <= limit.high:
+        return text
+    if limit.unit == "characters":
+        return _at_word_end(text, limit.high)
+    pattern = _WORD if limit.unit == "words" else _SENTENCE_END
+    ends = [match.end() for match in pattern.finditer(text)]
+    return text[: ends[limit.high - 1]] if limit.high else ""
+
+
+def _at_word_end(text: str, most: int) -> str:
+    """Return at most so many characters, ending where a word ends if there is such a place."""
+    if text[most].isspace():
+        return text[:most].rstrip()
+    words = re.sub(r"\s+\S*\Z", "", text[:most])
+    return words if words.strip() else text[:most]
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:

@@ -42,7 +42,7 @@ _ROWS = (
     ("all_facts_kept_constrained", "the same: texts with all of them", "{:.1%}"),
     ("fact_keeping_invented", "facts kept, made-up subjects and other kinds of text", "{:.1%}"),
     ("length_obeyed", "wished lengths obeyed", "{:.1%}"),
-    ("length_obeyed_constrained", "the same, the engine holding the characters", "{:.1%}"),
+    ("length_obeyed_constrained", "the same, the engine keeping them", "{:.1%}"),
     ("avoid_words_absent", "texts without the forbidden words", "{:.1%}"),
     ("avoid_words_absent_constrained", "the same, the engine banning them", "{:.1%}"),
     ("copied_spans", "texts with 12 words in a row from the records trained on", "{:.1%}"),

@@ -96,7 +96,7 @@ class Writer:
 
         Args:
             exercises: What to write.
-            constrained: The engine keeps forbidden words out and characters in, and asks for the facts.
+            constrained: The engine keeps forbidden words out and the length in, and asks for the facts.
             sampling: How to write; None: `PLAIN`.
         """
         base = sampling or PLAIN
@@ -130,10 +130,13 @@ def write_once(folder: Path, exercises: Sequence[Exercise]) -> list[str]:
 
 
 def _constrain(sampling: Sampling, exercise: Exercise) -> Sampling:
-    limit = exercise.limit
-    most = limit.high if limit and limit.unit == "characters" else None
-    most = min(most or _X, _X) if exercise.kind == "x" else most
-    return replace(sampling, required=exercise.facts, banned=exercise.avoid, max_chars=most or None)
+    return replace(
+        sampling,
+        required=exercise.facts,
+        banned=exercise.avoid,
+        length=exercise.limit,
+        max_chars=_X if exercise.kind == "x" else None,
+    )
 
 
 def examine(

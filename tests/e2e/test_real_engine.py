@@ -10,7 +10,7 @@ from tests.e2e.test_chain import arriving, cell, result, text
 from tests.e2e.writing import wait_until_equal
 
 CHAIN = "Finch Backpack: from brief to texts"
-WRITTEN = ("tag_line", "short", "post", "newsletter")
+WRITTEN = ("short", "x_post", "post", "newsletter")
 WHOLE_CHAIN_MS = 120_000  # the first use loads the model, beside whatever else the machine does
 
 

@@ -1,6 +1,7 @@
-"""What a text must say and must not say: set in a cell, told to the model, and watched while people write."""
+"""What a text must and must not say, how long it may be: set in a cell, told to the model, and watched."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,9 +47,9 @@ def saved(page: Page) -> None:
     expect(page.locator("[data-save-state][data-kind=saved]")).to_be_visible()
 
 
-def last_asked(visit: Visits) -> dict[str, Any]:
-    notes = (visit.data_dir / NOTES).read_text().splitlines()
-    return dict(json.loads(notes[-1]))
+def all_asked(visit: Visits) -> list[dict[str, Any]]:
+    notes = visit.data_dir / NOTES
+    return [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
 
 
 def test_phrases_are_set_told_to_the_model_and_looked_for_while_people_write(
@@ -68,7 +69,7 @@ def test_phrases_are_set_told_to_the_model_and_looked_for_while_people_write(
     cell(mara, "claim").get_by_label("Write this cell").click()
     expect(line(mara)).to_have_text("Not said: snooze button, $1,299.00")
     until_current(mara)
-    asked = last_asked(visit)
+    asked = all_asked(visit)[-1]
     assert asked["required"] == ["snooze button", "$1,299.00"]
     assert asked["banned"] == ["premium", "must-have"]
     assert asked["prompt"][-1] == (
@@ -143,6 +144,93 @@ def _beside_a_proposal(mara: Page) -> None:
     mara.keyboard.type("0")
     expect(line(mara)).to_be_hidden()
     expect(proposal.get_by_text("Use this")).to_be_visible()
+
+
+def test_a_limit_is_set_told_to_the_model_and_watched_while_people_write(
+    visit: Visits, book: str
+) -> None:
+    mara = visit("mara", book)
+    _set_limit(mara)
+    saved(mara)
+    mara.reload()
+    settings = menu(mara, "claim")
+    expect(settings.get_by_label("At most")).to_have_value("280")
+    expect(settings.get_by_label("What is counted")).to_have_value("characters")
+    check(mara, "limit", narrow=False)  # it was placed for this width
+    _take_back_limit(mara, settings)
+
+    asked = _asked_anew(visit, mara)
+    assert asked["length"] == {"unit": "characters", "low": 0, "high": 280}
+    assert asked["prompt"][-1].endswith("\nAt most 280 characters.")
+    _write_too_much(mara)
+    _count_words(mara)
+
+
+def _asked_anew(visit: Visits, mara: Page) -> dict[str, Any]:
+    """Let the cell be written, whatever stands in it or waits beside it; return what the model was asked."""
+    known = len(all_asked(visit))
+    cell(mara, "claim").hover()
+    cell(mara, "claim").get_by_label("Write this cell").click()
+    for _wait in range(300):
+        if len(all_asked(visit)) > known:
+            break
+        mara.wait_for_timeout(100)
+    expect(cell(mara, "claim")).not_to_have_attribute("data-state", re.compile("next|writing"))
+    return all_asked(visit)[-1]
+
+
+def _set_limit(mara: Page) -> None:
+    """Enter keeps a number that can be; the others stay in the field, with a word about them."""
+    settings = menu(mara, "claim")
+    expect(settings.get_by_label("At most")).to_have_value("")
+    for typed in ("0", "10001", "2.5"):
+        settings.get_by_label("At most").fill(typed)
+        mara.keyboard.press("Enter")
+        expect(settings).to_contain_text("A whole number from 1 to 10000 fits here.")
+        expect(settings.get_by_label("At most")).to_have_value(typed)
+    shoot(mara, "chain/limit-refused")
+    mara.keyboard.press("Control+A")
+    mara.keyboard.type("280")
+    mara.keyboard.press("Enter")
+    expect(settings).to_have_count(0)
+    expect(cell(mara, "claim").get_by_label("Settings of the cell")).to_be_focused()
+
+
+def _take_back_limit(mara: Page, settings: Locator) -> None:
+    """Escape closes the settings, and the number that was being typed is not kept."""
+    settings.get_by_label("At most").focus()
+    mara.keyboard.type("9")
+    mara.keyboard.press("Escape")
+    expect(settings).to_have_count(0)
+    expect(menu(mara, "claim").get_by_label("At most")).to_have_value("280")
+    mara.keyboard.press("Escape")
+
+
+def _write_too_much(mara: Page) -> None:
+    """The line comes with the letter that is too much, and goes with it."""
+    result(mara, "claim").locator("p").first.click()
+    mara.keyboard.press("Control+A")
+    mara.keyboard.type("Snooze button for $1,299.00 ")
+    mara.keyboard.insert_text("x" * (280 - len("Snooze button for $1,299.00 ")))
+    expect(line(mara)).to_be_hidden()
+    mara.keyboard.type("yz")
+    expect(line(mara)).to_have_text("Too long: 282 of 280 characters")
+    check(mara, "too-long")
+    for _letter in "yz":
+        mara.keyboard.press("Backspace")
+    expect(line(mara)).to_be_hidden()
+
+
+def _count_words(mara: Page) -> None:
+    """Another unit counts at once; without a number nothing is too long."""
+    settings = menu(mara, "claim")
+    settings.get_by_label("At most").fill("4")
+    settings.get_by_label("What is counted").select_option("words")
+    expect(line(mara)).to_have_text("Too long: 5 of 4 words")
+    settings.get_by_label("At most").fill("")
+    mara.keyboard.press("Tab")
+    expect(line(mara)).to_be_hidden()
+    mara.keyboard.press("Escape")
 
 
 def test_the_settings_fit_a_phone(visit: Visits, book: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from inferencecloud.engine import (
     EmptyPrompt,
     InvalidSampling,
+    Limit,
     Message,
     OutputOf,
     Request,
@@ -35,6 +36,11 @@ from inferencecloud.engine import (
         ({"logprobs": -1}, "logprobs must be None or 0 to 20, got -1"),
         ({"logprobs": 21}, "logprobs"),
         ({"banned": ("cheap", " ")}, "banned must be phrases that are not empty"),
+        ({"length": Limit(unit="words", high=0)}, "length.high must be at least 1, got 0"),
+        (
+            {"length": Limit(unit="words", high=9), "json_schema": "{}"},
+            "length must be None where the text is JSON",
+        ),
         ({"required": ("",)}, "required must be phrases that are not empty"),
     ],
 )

@@ -12,7 +12,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from inferencecloud.artifacts.manifest import write_manifest
-from inferencecloud.engine import Message, Request, Role, Sampling, Text
+from inferencecloud.engine import Limit, Message, Request, Role, Sampling, Text
 from inferencecloud.engine.batching import BatchingEngine
 from inferencecloud.engine.config import BatchingConfig
 from inferencecloud.engine.drafting import Lookup, StepCost
@@ -106,9 +106,10 @@ def requests(sampling: Sampling) -> list[Request]:
         Sampling(max_new_tokens=60, stop=("e", "th")),
         Sampling(max_new_tokens=60, banned=("lamp", "light")),
         Sampling(max_new_tokens=60, required=("a velvet lamp", "light")),
+        Sampling(max_new_tokens=60, length=Limit(unit="words", low=8, high=12)),
         Sampling(max_new_tokens=60, json_schema='{"type": "object"}'),
     ],
-    ids=["greedy", "drawn", "penalty", "stop", "banned", "required", "schema"],
+    ids=["greedy", "drawn", "penalty", "stop", "banned", "required", "length", "schema"],
 )
 def test_a_guess_changes_no_text(
     open_engine: Open,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from inferencecloud.engine.requests import FinishReason, Resume, Sampling
 from inferencecloud.engine.text import Detokenizer, TextStream
+from inferencecloud.evaluation.limits import Limit, Unit
 
 
 def _bytes(ids: Sequence[int]) -> str:
@@ -39,6 +40,23 @@ def test_bytes_that_are_no_character_never_come_out(junk: bytes) -> None:
     detokenizer = Detokenizer(_bytes)
     out = "".join(detokenizer.push(byte) for byte in junk) + detokenizer.flush()
     assert "\ufffd" not in out
+
+
+@given(
+    st.text(alphabet="ab.! $", max_size=40),
+    st.sampled_from(("words", "characters", "sentences")),
+    st.integers(1, 5),
+)
+def test_no_text_is_longer_than_its_length(text: str, unit: Unit, high: int) -> None:
+    limit = Limit(unit=unit, high=high)
+    pieces, stream = _stream(text, Sampling(length=limit))
+    shown = "".join(pieces)
+    assert shown == stream.text
+    assert text.startswith(shown)
+    assert limit.holds(shown)
+    assert (stream.reason is FinishReason.CHARS) is not limit.holds(text)
+    if limit.holds(text):
+        assert shown == text
 
 
 @given(

@@ -1,8 +1,18 @@
 """Lengths: counted as a reader counts them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from inferencecloud.evaluation.limits import Limit, count, has_any, has_phrase
+from inferencecloud.evaluation.limits import (
+    Limit,
+    Unit,
+    count,
+    cut,
+    ends_with_a_sentence,
+    has_any,
+    has_phrase,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +41,46 @@ def test_a_limit_holds_between_its_bounds() -> None:
     ]
     with pytest.raises(ValueError, match="wanted 0 <= low <= high, got 4 and 3"):
         Limit(unit="words", low=4, high=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "high", "left"),
+    [
+        ("One two, three", "words", 2, "One two,"),
+        ("One two", "words", 2, "One two"),
+        ("It costs $12.50. It lasts. It", "sentences", 1, "It costs $12.50."),
+        ("It lasts. It lasts", "sentences", 2, "It lasts. It lasts"),
+        ("It costs much", "characters", 8, "It costs"),
+        ("It costs much", "characters", 10, "It costs"),
+        ("Unbroken", "characters", 3, "Unb"),
+        ("One", "words", 0, ""),
+    ],
+)
+def test_what_is_too_long_is_cut_behind_a_word_or_a_sentence(
+    text: str, unit: Unit, high: int, left: str
+) -> None:
+    assert cut(text, Limit(unit=unit, high=high)) == left
+
+
+@given(
+    st.text(alphabet='ab.! \n"', max_size=40),
+    st.sampled_from(("words", "characters", "sentences")),
+    st.integers(0, 6),
+)
+def test_what_is_cut_is_a_beginning_that_fits(text: str, unit: Unit, high: int) -> None:
+    limit = Limit(unit=unit, high=high)
+    left = cut(text, limit)
+    assert text.startswith(left)
+    assert limit.holds(left)
+    if limit.holds(text):
+        assert left == text
+
+
+def test_a_sentence_ends_with_its_sign_and_what_closes_behind_it() -> None:
+    assert ends_with_a_sentence('He said "yes."')
+    assert ends_with_a_sentence("It lasts!\n")
+    assert not ends_with_a_sentence("It costs $12.5")
+    assert not ends_with_a_sentence("One. Two")
 
 
 def test_a_phrase_stands_as_whole_words_in_any_case_and_spacing() -> None:

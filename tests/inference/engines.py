@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from django.conf import settings
@@ -43,15 +44,16 @@ class Picky(ScriptedEngine):
 
 
 class Noting(ScriptedEngine):
-    """Notes what it is asked to say and not to say, one line of JSON for each request."""
+    """Notes what it is asked to say and not to say and how long, one line of JSON for each request."""
 
     def submit(self, requests: Sequence[Request]) -> Stage:
         with (Path(settings.DATA_DIR) / NOTES).open("a") as notes:
             for request in requests:
                 said = [one.text for one in request.messages[-1].segments if isinstance(one, Text)]
                 sampling = request.sampling
+                length = asdict(sampling.length) if sampling.length else None
                 note = {"required": sampling.required, "banned": sampling.banned, "prompt": said}
-                notes.write(json.dumps(note) + "\n")
+                notes.write(json.dumps({**note, "length": length}) + "\n")
         return super().submit(requests)
 
 

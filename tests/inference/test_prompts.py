@@ -40,6 +40,13 @@ def test_what_the_text_must_say_and_must_not_goes_to_the_engine(organization: Or
     assert (sampling.required, sampling.banned) == (PHRASES.required, PHRASES.banned)
 
 
+def test_how_long_the_text_may_be_goes_to_the_engine(organization: Organization) -> None:
+    limit = engine.Limit(unit="characters", high=280)
+    steps = [spec("a", params=Params(limit=limit))]
+    assert asked(start(organization, steps, subject="1")).sampling.length == limit
+    assert asked(start(organization, [spec("a")], subject="2")).sampling.length is None
+
+
 def test_another_server_is_not_asked_for_what_nobody_can_promise(
     organization: Organization,
 ) -> None:

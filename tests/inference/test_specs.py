@@ -17,6 +17,7 @@ from apps.inference.specs import (
     StepSpec,
     Text,
 )
+from inferencecloud.engine import Limit
 
 TEXTS = st.text(max_size=40)
 APPLY = st.lists(st.sampled_from(sorted(specs.FILTERS)), max_size=2).map(tuple)
@@ -53,6 +54,7 @@ def test_params_come_back_from_json_as_they_went() -> None:
         stop=("\n\n", "END"),
         required=("snooze button", "$85.99"),
         banned=("premium",),
+        limit=Limit(unit="characters", high=280),
     )
     wire = json.loads(json.dumps(specs.params_to_json(params)))
     assert specs.params_from_json(wire) == params
@@ -68,6 +70,18 @@ def test_params_from_before_there_were_phrases_still_load() -> None:
 def test_a_blank_phrase_is_refused(name: str, wanted: str) -> None:
     with pytest.raises(StepInvalid, match=f"{wanted}, got a blank one"):
         Params(**{name: ("oats", " ")})  # type: ignore[arg-type]
+
+
+def test_a_limit_is_written_only_where_there_is_one() -> None:
+    written = specs.params_to_json(Params(limit=Limit(unit="words", high=65)))
+    assert written.pop("limit") == {"unit": "words", "low": 0, "high": 65}
+    assert written == specs.params_to_json(Params())
+
+
+@pytest.mark.parametrize("high", [0, 10_001])
+def test_a_limit_that_no_text_could_have_is_refused(high: int) -> None:
+    with pytest.raises(StepInvalid, match=f"limit between 1 and 10000, got {high}"):
+        Params(limit=Limit(unit="words", high=high))
 
 
 def test_an_upgrade_makes_nothing_out_of_date() -> None:
@@ -124,9 +138,11 @@ def test_everything_that_decides_the_text_changes_the_hash() -> None:
         _hash(base, params=Params(seed=1)),
         _hash(base, params=Params(required=("oats",))),
         _hash(base, params=Params(banned=("oats",))),
+        _hash(base, params=Params(limit=Limit(unit="words", high=65))),
+        _hash(base, params=Params(limit=Limit(unit="characters", high=65))),
         _hash(base, model="n"),
     }
-    assert len(hashes) == 8
+    assert len(hashes) == 10
 
 
 def test_blank_lines_and_spaces_at_the_ends_of_lines_change_nothing() -> None:

@@ -329,6 +329,22 @@ def test_phrases_that_are_set_no_more_are_forgotten_with_the_past(book, editor):
     assert StepRun.objects.filter(params__required=["Keptphrase"]).count() == 1
 
 
+def test_what_stands_beside_a_limit_stays_and_a_limit_hides_nothing(book, editor):
+    limit = {"unit": "words", "high": 65}
+    writers.set_params(book, editor, "tagline", required=["Keptphrase"], limit=limit)
+    writers.set_params(book, editor, "post", required=["Quetzalonce"], limit=limit)
+    writers.write(book, editor, "tagline")
+    writers.write(book, editor, "post")
+    writers.set_params(book, editor, "post", limit=limit)
+    erasure.forget_past(notebook=book, by=editor)
+    assert places_of("Quetzalonce") == []
+    limited = StepRun.objects.filter(params__limit__high=65)
+    kept = limited.get(params__required=["Keptphrase"])
+    assert "Facts: Keptphrase.\\nAt most 65 words." in str(kept.messages)
+    assert limited.filter(params__has_key="required").count() == 1
+    assert limited.count() == 2
+
+
 def test_who_wrote_is_known_after_compaction(book, company, editor, monkeypatch):
     monkeypatch.setattr(execution, "KEEP_ROWS", 0)
     other = member(company.launches)

@@ -44,11 +44,14 @@ def test_what_a_person_wants_said_goes_and_the_other_settings_stay():
     mine, theirs = Doc(), Doc()
     here = mine.get("document", type=XmlFragment)
     params = '{"length": "long", "variants": 3, "required": ["MINE é"]}'
+    limit = {"unit": "words", "high": 65}
     here.children.append(XmlElement("promptCell", {"params": params}))
     here.children.append(XmlElement("promptCell", {"params": "{}"}))
     theirs.apply_update(mine.get_update())
     there = theirs.get("document", type=XmlFragment)
-    there.children[1].attributes["params"] = '{"adventurous": 0, "banned": ["THEIRS"]}'
+    there.children[1].attributes["params"] = json.dumps(
+        {"adventurous": 0, "banned": ["THEIRS"], "limit": limit}
+    )
     mine.apply_update(theirs.get_update())
 
     left = redaction.without_clients(mine.get_update(), {theirs.client_id})
@@ -56,7 +59,7 @@ def test_what_a_person_wants_said_goes_and_the_other_settings_stay():
     assert "MINE é".encode() in left
     assert _settings(left) == [
         json.loads(params),
-        {"length": "medium", "adventurous": 0, "variants": 1},
+        {"length": "medium", "adventurous": 0, "variants": 1, "limit": limit},
     ]
     alone = redaction.without_clients(mine.get_update(), {mine.client_id})
     assert b"MINE" not in alone

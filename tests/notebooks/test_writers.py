@@ -79,7 +79,8 @@ def test_what_is_to_be_said_counts_as_words_of_the_instruction_and_other_setting
 ):
     writers.set_params(book, bob, "tagline", length="long")  # 2
     writers.set_params(book, ann, "tagline", length="long", required=["oats"])  # 3
-    writers.set_params(book, bob, "tagline", length="short", required=["oats"])  # 4
+    limit = {"unit": "words", "high": 65}
+    writers.set_params(book, bob, "tagline", length="short", required=["oats"], limit=limit)  # 4
     project(book.pk)
     assert wrote(part="source") == {ann: 3}
     writers.set_params(book, bob, "tagline", banned=["oats"])  # 5

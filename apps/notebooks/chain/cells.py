@@ -9,21 +9,27 @@ cellReference chips, cellResult of blocks]}. Text that a model wrote carries the
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from unicodedata import category
 from uuid import UUID
 
 from pycrdt import Doc, Map, XmlElement, XmlFragment
 
-from apps.inference.specs import normal
+from apps.inference.specs import LIMIT_HIGH, normal
 from apps.notebooks import crdt
 from apps.notebooks.chain.graph import CellSpec
 from apps.notebooks.chain.references import CellKey, Part, Reference, split
 from apps.notebooks.document import FRAGMENT, Node, plain_text, write_nodes
+from inferencecloud.engine import Limit
 
 CELL_TYPES = {"textCell": "text", "promptCell": "prompt"}
 OUTPUT_MARK = "output"
 PHRASES_LIMIT, PHRASE_CHARS = 20, 80
+UNITS: tuple[Literal["characters", "words", "sentences"], ...] = (
+    "characters",
+    "words",
+    "sentences",
+)
 UNPRINTABLE = {"Cc", "Cs"}  # control characters and halves of characters
 
 
@@ -36,6 +42,7 @@ class Parameters:
     variants: int = 1  # 1 to 4
     required: tuple[str, ...] = ()  # phrases that the text is to say
     banned: tuple[str, ...] = ()  # phrases that it must not say
+    limit: Limit | None = None  # how long the text is to be at most
     variant_limit = 4
 
     @classmethod
@@ -44,21 +51,24 @@ class Parameters:
         values = written if isinstance(written, dict) else _json_object(written)
         length = values.get("length")
         return cls(
-            length=length if length in {"short", "medium", "long"} else "medium",
+            length=length if length in ("short", "medium", "long") else "medium",
             adventurous=_within(values.get("adventurous"), low=0, high=4, default=2),
             variants=_within(values.get("variants"), low=1, high=cls.variant_limit, default=1),
             required=_phrases(values.get("required")),
             banned=_phrases(values.get("banned")),
+            limit=limit_of(values.get("limit")),
         )
 
     def as_json(self) -> dict[str, object]:
-        """Return the parameters as they enter hashes and runs; empty lists of phrases are left out."""
+        """Return the parameters as they enter hashes and runs; what is not set to something is left out."""
+        limit = self.limit and {"unit": self.limit.unit, "high": self.limit.high}
         phrases = {"required": list(self.required), "banned": list(self.banned)}
         return {
             "length": self.length,
             "adventurous": self.adventurous,
             "variants": self.variants,
             **{name: some for name, some in phrases.items() if some},
+            **({"limit": limit} if limit else {}),
         }
 
 
@@ -268,6 +278,17 @@ def _json_object(written: object) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def limit_of(value: object) -> Limit | None:
+    """Return a cell's limit; static/notebooks/chain/limits.js does the same."""
+    given = value if isinstance(value, dict) else {}
+    unit = next((one for one in UNITS if one == given.get("unit")), None)
+    high = given.get("high")
+    if unit is None or isinstance(high, bool) or not isinstance(high, int | float):
+        return None
+    is_one = 1 <= high <= LIMIT_HIGH and high == int(high)
+    return Limit(unit=unit, high=int(high)) if is_one else None
 
 
 def _phrases(value: object) -> tuple[str, ...]:

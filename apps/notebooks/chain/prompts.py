@@ -16,6 +16,7 @@ from apps.inference.specs import (
     Text,
     input_hash,
 )
+from apps.notebooks.chain.cells import limit_of
 from apps.notebooks.chain.graph import CellSpec
 from apps.notebooks.chain.references import CellKey, Reference
 
@@ -71,12 +72,17 @@ def hash_of(step: StepSpec, model_version: str) -> str:
 
 
 def wording_of(cell: CellSpec) -> str:
-    """Return what is to be said and what is not, as the prompt tells it; empty where it is free.
+    """Return what is to be said, what is not and how long at most, as the prompt tells it; or nothing.
 
     The words are those that the starter knows: a line of a brief, and the last of its wishes.
     """
     told = {"Facts": _phrases(cell, "required"), "Words to avoid": _phrases(cell, "banned")}
-    return "\n".join(f"{what}: {', '.join(some)}." for what, some in told.items() if some)
+    lines = [f"{what}: {', '.join(some)}." for what, some in told.items() if some]
+    limit = limit_of(cell.params.get("limit"))
+    if limit:
+        unit = limit.unit.removesuffix("s") if limit.high == 1 else limit.unit
+        lines.append(f"At most {limit.high} {unit}.")
+    return "\n".join(lines)
 
 
 def _phrases(cell: CellSpec, name: str) -> tuple[str, ...]:
@@ -96,6 +102,7 @@ def _params(cell: CellSpec) -> Params:
         variants=int(str(cell.params.get("variants", 1))),
         required=_phrases(cell, "required"),
         banned=_phrases(cell, "banned"),
+        limit=limit_of(cell.params.get("limit")),
     )
 
 

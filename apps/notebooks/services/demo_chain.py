@@ -7,6 +7,8 @@ from typing import Any
 from apps.notebooks.document import Node
 
 CAREFUL = 1  # how adventurous
+SHORT_LIMIT = {"unit": "sentences", "high": 3}
+X_LIMIT = {"unit": "characters", "high": 280}
 
 INTRODUCTION = (
     "Update, above, has a model write the four texts, for everybody who is looking. Then change a line of "
@@ -25,7 +27,7 @@ BRIEF = (
 
 def chain() -> Node:
     """Return the notebook's content; the cells' ids are new each time."""
-    ids = {name: str(uuid.uuid4()) for name in ("brief", "tag_line", "short", "post", "newsletter")}
+    ids = {name: str(uuid.uuid4()) for name in ("brief", "short", "x_post", "post", "newsletter")}
     return {
         "type": "doc",
         "content": [
@@ -35,8 +37,8 @@ def chain() -> Node:
                 "attrs": {"cellId": ids["brief"], "name": "brief"},
                 "content": [_paragraph(*BRIEF)],
             },
-            _prompt(ids, "tag_line", "Write a tag line for", "brief", length="short"),
-            _prompt(ids, "short", "Write a short description of", "brief", length="short"),
+            _prompt(ids, "short", "Write a short description of", "brief", limit=SHORT_LIMIT),
+            _prompt(ids, "x_post", "Write a post for X about", "brief", limit=X_LIMIT),
             _prompt(ids, "post", "Write a LinkedIn post about", "short"),
             _prompt(ids, "newsletter", "Write a newsletter text about", "brief", length="long"),
         ],

@@ -1,6 +1,7 @@
 /** What a person sets for a prompt cell, in their words; kept in the cell's `params` as JSON. */
 import { element } from "../editor/elements.js";
 import { say } from "../editor/words.js";
+import { asLimit, HIGHEST, UNITS } from "./limits.js";
 import { asPhrases, listed, PHRASE_CHARS, PHRASES_LIMIT, typedPhrases } from "./wording.js";
 
 export const LENGTHS = ["short", "medium", "long"];
@@ -17,9 +18,9 @@ export function parameters(written) {
   }
 }
 
-/** Return the parameters as the cell keeps them: lists without a phrase are left out. */
+/** Return the parameters as the cell keeps them: lists without a phrase and no limit are left out. */
 export function asWritten(values) {
-  const isSet = ([, value]) => !Array.isArray(value) || value.length > 0;
+  const isSet = ([, value]) => value !== null && (!Array.isArray(value) || value.length > 0);
   return JSON.stringify(Object.fromEntries(Object.entries(values).filter(isSet)));
 }
 
@@ -71,10 +72,24 @@ function daring(value, change) {
   return element("span", { class: "cell-slider" }, slider, words);
 }
 
-/**
- * Return a field of phrases. What is typed counts when it is left, or with Enter; Escape takes it back. More than can be
- * kept stays in the field, with a word about it.
- */
+/** What is typed counts when the field is left, or with Enter; Escape takes it back. `commit`: whether all of it counts. */
+function countWhenLeft(field, { commit, takeBack }) {
+  const onKey = (event) => {
+    if (event.key === "Escape") takeBack();
+    if (event.key !== "Enter") return;
+    if (event.shiftKey || event.isComposing) return event.stopPropagation(); // a line break, or a word of an IME
+    event.preventDefault();
+    if (!commit()) event.stopPropagation(); // the menu stays open
+  };
+  field.addEventListener("change", commit);
+  field.addEventListener("keydown", onKey);
+}
+
+function noteFor(name) {
+  return element("small", { id: `cell-${name}-note`, class: "cell-field-note", role: "status" });
+}
+
+/** Return a field of phrases. More than can be kept stays in the field, with a word about it. */
 function phraseField(name, phrases, change) {
   let now = phrases;
   const field = element("textarea", {
@@ -86,7 +101,7 @@ function phraseField(name, phrases, change) {
     placeholder: say(`chain_${name}_hint`),
     "aria-describedby": `cell-${name}-note`,
   });
-  const note = element("small", { id: `cell-${name}-note`, class: "cell-phrases-note", role: "status" });
+  const note = noteFor(name);
   const tell = (isAll) => {
     const limits = { phrases: PHRASES_LIMIT, characters: PHRASE_CHARS };
     note.textContent = isAll ? "" : say("chain_phrases_limit", limits);
@@ -101,17 +116,54 @@ function phraseField(name, phrases, change) {
     if (differs) change(now);
     return tell(typed.isAll);
   };
-  const onKey = (event) => {
-    if (event.key === "Escape") tell(true);
-    if (event.key !== "Enter") return;
-    if (event.shiftKey || event.isComposing) return event.stopPropagation(); // a line break, or a word of an IME
-    event.preventDefault();
-    if (!commit()) event.stopPropagation(); // the menu stays open
-  };
-  field.addEventListener("change", commit);
-  field.addEventListener("keydown", onKey);
+  countWhenLeft(field, { commit, takeBack: () => tell(true) });
   tell(true);
   return element("div", { class: "cell-wishes" }, labelled(say(`chain_${name}`), field), note);
+}
+
+/** Return the field of a limit, empty without one, and what it counts. A number that cannot be stays, with a word about it. */
+function limitField(limit, change) {
+  let now = limit;
+  const field = element("input", {
+    type: "number",
+    class: "control",
+    min: 1,
+    max: HIGHEST,
+    step: 1,
+    inputmode: "numeric",
+    autocomplete: "off",
+    enterkeyhint: "done",
+    "aria-describedby": "cell-limit-note",
+  });
+  const options = UNITS.map((unit) =>
+    element("option", { value: unit, selected: unit === now?.unit }, say(`chain_limit_${unit}`)),
+  );
+  const units = element("select", { class: "control", "aria-label": say("chain_limit_unit") }, ...options);
+  const note = noteFor("limit");
+  const tell = (isOne) => {
+    note.textContent = isOne ? "" : say("chain_limit_range", { high: HIGHEST });
+    field.setAttribute("aria-invalid", String(!isOne));
+    if (isOne) field.value = now?.high ?? "";
+    return isOne;
+  };
+  const commit = () => {
+    if (!field.validity.valid) return tell(false);
+    const typed = asLimit({ unit: units.value, high: field.valueAsNumber });
+    const differs = typed?.high !== now?.high || typed?.unit !== now?.unit;
+    now = typed;
+    if (differs) change(now);
+    return tell(true);
+  };
+  countWhenLeft(field, { commit, takeBack: () => tell(true) });
+  units.addEventListener("change", commit);
+  tell(true);
+  const number = element("label", {}, element("span", {}, say("chain_limit")), field);
+  return element(
+    "div",
+    { class: "cell-limit" },
+    element("div", { class: "cell-field" }, number, units),
+    note,
+  );
 }
 
 /** Return the form of a cell's parameters; `change` gets all of them after every choice. */
@@ -141,6 +193,7 @@ export function parameterForm(values, change) {
     "div",
     { class: "cell-fields" },
     labelled(say("chain_length"), length),
+    limitField(asLimit(now.limit), (limit) => set("limit", limit)),
     labelled(
       say("chain_adventurous"),
       daring(now.adventurous, (value) => set("adventurous", value)),

@@ -1,15 +1,16 @@
 /**
- * What a cell's text is to say and what it must not: the phrases as people type them, and whether they stand there.
+ * What a cell's text is to say, what it must not and how long it may be: the phrases as people type them, and whether
+ * they stand there.
  * A list of phrases is read as in apps/notebooks/chain/cells.py, a phrase found in a text by the rule of
  * inferencecloud/evaluation/limits.py: whole words, in any case and any spacing.
  */
 import { say } from "../editor/words.js";
+import { asLimit, count, LETTER } from "./limits.js";
 
 export const PHRASES_LIMIT = 20;
 export const PHRASE_CHARS = 80;
 const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
 const BETWEEN = /\n|(?<!\d),|,(?!\d)/; // a comma within a number divides nothing
-const LETTER = "[\\p{L}\\p{N}_]";
 
 function fold(words) {
   return words.trim().replace(/\s+/g, " ");
@@ -50,14 +51,19 @@ function patternOf(phrase) {
   return new RegExp(`(?<!${LETTER})${words.join("\\s+")}(?!${LETTER})`, "iu");
 }
 
-/** Return what tells of a text which phrases it lacks of those that it must say, and has of those that it must not. */
-export function checkFor({ required, banned }) {
+/**
+ * Return what tells of a text which phrases it lacks of those that it must say, and has of those that it must not, and
+ * its length where that is over the limit.
+ */
+export function checkFor({ required, banned, limit = null }) {
   const [must, mustNot] = [required, banned].map((some) => some.map((one) => [one, patternOf(one)]));
   return (text) => {
     const said = straight(text);
+    const length = limit ? count(text, limit.unit) : 0;
     return {
       missing: must.filter(([, pattern]) => !pattern.test(said)).map(([phrase]) => phrase),
       present: mustNot.filter(([, pattern]) => pattern.test(said)).map(([phrase]) => phrase),
+      over: limit && length > limit.high ? { length, limit } : null,
     };
   };
 }
@@ -98,15 +104,21 @@ function checkOf(params) {
     // as if nothing were set
   }
   const [required, banned] = [asPhrases(values.required), asPhrases(values.banned)];
-  return required.length || banned.length ? checkFor({ required, banned }) : null;
+  const limit = asLimit(values.limit);
+  return required.length || banned.length || limit ? checkFor({ required, banned, limit }) : null;
 }
 
 function told(result, check) {
-  const text = result.textBetween(0, result.content.size, "\n", "\n");
-  if (!text.trim()) return "";
-  const { missing, present } = check(text);
+  const text = result.textBetween(0, result.content.size, "\n", "\n").trim();
+  if (!text) return "";
+  const { missing, present, over } = check(text);
   const parts = [];
   if (missing.length) parts.push(say("chain_not_said", { phrases: listed(missing) }));
   if (present.length) parts.push(say("chain_says", { phrases: listed(present) }));
+  if (over) parts.push(tooLong(over));
   return parts.join(" · ");
+}
+
+function tooLong({ length, limit }) {
+  return say(`chain_too_long_${limit.unit}`, { length, count: limit.high });
 }

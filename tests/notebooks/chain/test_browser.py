@@ -9,7 +9,7 @@ import pytest
 
 from apps.notebooks.chain.cells import Parameters
 from apps.notebooks.chain.references import as_name
-from inferencecloud.evaluation.limits import has_phrase
+from inferencecloud.evaluation.limits import Unit, count, has_phrase
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = Path(__file__).parent / "js"
@@ -39,6 +39,28 @@ FOUND = [
     ("1,000 hours", "1,000 hours"),
     ("東京タワー", "東京"),
     ("", "oats"),
+]
+LIMITS: list[Any] = [
+    *({"unit": unit, "high": 280} for unit in ("characters", "words", "sentences")),
+    *({"unit": "words", "high": high} for high in (1, 10_000, 65.0)),
+    *({"unit": "words", "high": high} for high in (0, 10_001, -1, 2.5, 1e300, 10**400)),
+    *({"unit": "words", "high": high} for high in (True, "65", None, [65])),
+    *({"unit": unit, "high": 65} for unit in ("pages", "", None, 7, ["words"])),
+    *({"high": 65}, {"unit": "words"}, {}, [], ["words", 65], "words", 65, None),
+]
+COUNTED = [
+    "",
+    "One",
+    "A snooze button, for $1,299.00 \u2013 today!",
+    "First line\nsecond  line\n\nthird\tline",
+    "😀 Ünïcode: 東京タワー … ½ ²",
+    "_ - -- . … ! free_form don't",
+    "It costs $85.99. Is it (really) good?! Yes",
+    'He said "stop." Then (he left.) And v1.2 is out...',
+    "So [it ends.] So.it goes on.\nNew line.",
+    "No end\nat all",
+    "? ! ...",
+    "Ends. -- !",
 ]
 WISHES = ["Tag line 2", "  Brief!  ", "", "42", "über uns", "a" * 60, "_x_", "A--B", "日本", "x_"]
 
@@ -140,14 +162,56 @@ def test_commas_and_lines_divide_phrases_but_no_number(
     assert read == {"phrases": phrases, "isAll": is_all}
 
 
-def test_empty_lists_are_not_kept_in_a_cell(run: Any) -> None:
-    written = ['{"length":"long","required":[],"banned":["a"]}', "{}", "no json"]
+def test_what_is_not_set_is_not_kept_in_a_cell(run: Any) -> None:
+    written = [
+        '{"length":"long","required":[],"banned":["a"],"limit":null}',
+        "{}",
+        "no json",
+        '{"limit":{"unit":"words","high":65}}',
+    ]
     plain = {"length": "medium", "adventurous": 2, "variants": 1}
     kept = run("wording", sent=json.dumps({"kept": written}))["kept"]
     assert [json.loads(one) for one in kept] == [
         {**plain, "length": "long", "banned": ["a"]},
         plain,
         plain,
+        {**plain, "limit": {"unit": "words", "high": 65}},
+    ]
+
+
+def test_browser_and_server_read_the_same_limits(run: Any) -> None:
+    read = run("wording", sent=json.dumps({"limits": LIMITS}))["limits"]
+    assert read == [Parameters.parse({"limit": one}).as_json().get("limit") for one in LIMITS]
+    assert [bool(one) for one in read] == [True] * 6 + [False] * (len(LIMITS) - 6)
+
+
+def test_browser_and_server_count_the_same(run: Any) -> None:
+    units: tuple[Unit, ...] = ("characters", "words", "sentences")
+    cases = [(text, unit) for text in COUNTED for unit in units]
+    counted = run("wording", sent=json.dumps({"counted": cases}))["counted"]
+    assert counted == [count(text, unit) for text, unit in cases]
+
+
+def test_the_line_says_when_the_text_is_too_long(run: Any) -> None:
+    def line(*paragraphs: str, **params: Any) -> dict[str, Any]:
+        return {"params": json.dumps(params), "paragraphs": paragraphs}
+
+    twelve = {"unit": "characters", "high": 12}
+    lines = [
+        line("A clock 😀", "in", limit=twelve),
+        line("A clock 😀", "in", "", " ", limit=twelve),
+        line("A clock 😀", "ink", limit=twelve),
+        line("A premium clock", limit={"unit": "words", "high": 1}, banned=["premium"]),
+        line("A premium clock", limit={"unit": "pages", "high": 1}),
+        line(" ", limit=twelve),
+    ]
+    assert run("wording", sent=json.dumps({"lines": lines}))["lines"] == [
+        None,
+        None,
+        "Too long: 13 of 12 characters",
+        "Says: premium · Too long: 3 of 1 word",
+        None,
+        None,
     ]
 
 

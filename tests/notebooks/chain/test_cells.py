@@ -20,6 +20,7 @@ from apps.notebooks.chain.references import CellKey, Reference, WrittenReference
 from apps.notebooks.chain.staleness import stands_untouched
 from apps.notebooks.crdt import loaded
 from apps.notebooks.document import decode, encode
+from inferencecloud.engine import Limit
 
 HERE = UUID(int=7)
 BRIEF, TAGLINE = UUID(int=1), UUID(int=2)
@@ -118,6 +119,11 @@ def test_a_cell_without_a_valid_id_is_left_out():
             {"banned": ["y" * 81, "x" * 80, "a\0b", "half \ud83d", "\t"], "required": {"a": 1}},
             Parameters(banned=("x" * 80,)),
         ),
+        ({"length": [], "limit": {"unit": [], "high": 1}}, Parameters()),
+        (
+            '{"limit": {"unit": "words", "high": 65}}',
+            Parameters(limit=Limit(unit="words", high=65)),
+        ),
     ],
 )
 def test_parameters_that_make_no_sense_become_the_default(written, expected):
@@ -134,6 +140,14 @@ def test_phrases_enter_hashes_only_where_there_are_some():
     assert Parameters.parse({"required": [], "banned": [" "]}).as_json() == plain
     (cell,) = read(prompt_cell(required=["$85.99"], banned=["premium", "Premium"]))
     assert cell.params == {**plain, "required": ["$85.99"], "banned": ["premium"]}
+
+
+def test_a_limit_enters_hashes_only_where_there_is_one():
+    plain = {"length": "medium", "adventurous": 2, "variants": 1}
+    assert Parameters.parse({"limit": {"unit": "characters", "high": 0}}).as_json() == plain
+    limit = {"unit": "characters", "high": 280}
+    (cell,) = read(prompt_cell(limit={**limit, "low": 7}))
+    assert cell.params == {**plain, "limit": limit}
 
 
 def put(state, text="Oats, honestly\n\nNothing else", output="o-1"):

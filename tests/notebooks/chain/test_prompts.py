@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from apps.inference.specs import Source, StepOutput, Text
 from apps.notebooks.chain.prompts import Standing, hash_of, step_of
 from apps.notebooks.chain.references import Reference
+from inferencecloud.engine import Limit
 from tests.notebooks.chain.cells import key, prompt
 
 BRIEF = Reference(target=key("brief"))
@@ -90,6 +93,30 @@ def test_phrases_become_parameters():
     assert step("Write").params.required == step("Write").params.banned == ()
 
 
+@pytest.mark.parametrize(
+    ("unit", "high", "told"),
+    [
+        ("characters", 280, "At most 280 characters."),
+        ("words", 65, "At most 65 words."),
+        ("words", 1, "At most 1 word."),
+        ("sentences", 3, "At most 3 sentences."),
+        ("sentences", 1, "At most 1 sentence."),
+    ],
+)
+def test_how_long_the_text_may_be_is_told_and_becomes_a_parameter(unit, high, told):
+    spec = step("Write", limit={"unit": unit, "high": high})
+    assert user_segments(spec) == [Text(text="Write"), Text(text=f"\n{told}")]
+    assert spec.params.limit == Limit(unit=unit, high=high)
+
+
+def test_how_long_comes_after_what_to_say():
+    limit = {"unit": "words", "high": 65}
+    assert user_segments(step("Write", **PHRASES, limit=limit))[-1] == Text(
+        text="\nFacts: tapered legs, $85.99.\nWords to avoid: premium.\nAt most 65 words."
+    )
+    assert step("Write", limit={"unit": "pages", "high": 2}) == step("Write")
+
+
 def test_cells_without_phrases_are_as_current_as_before_there_were_any():
     """The hashes are those of the code before."""
     three = {"length": "long", "adventurous": 4, "variants": 3}
@@ -108,6 +135,8 @@ def test_the_hash_changes_with_text_parameters_and_model_only():
     assert hash_of(step("For ", BRIEF, length="long"), "model-1") != base
     assert hash_of(step("For ", BRIEF, required=["oats"]), "model-1") != base
     assert hash_of(step("For ", BRIEF, banned=["oats"]), "model-1") != base
+    limit = {"unit": "words", "high": 65}
+    assert hash_of(step("For ", BRIEF, limit=limit), "model-1") != base
     assert hash_of(step("For ", BRIEF), "model-2") != base
     other = Standing(texts={BRIEF: "A rye bar"})
     assert hash_of(step("For ", BRIEF, standing=other), "model-1") != base

@@ -1,6 +1,7 @@
 /** Phrases as the browser reads and finds them: cases in as JSON, what was made of them out. */
 import { readFileSync } from "node:fs";
 import { asWritten, parameters } from "../../../../static/notebooks/chain/fields.js";
+import { asLimit, count } from "../../../../static/notebooks/chain/limits.js";
 import {
   asPhrases,
   checkFor,
@@ -11,9 +12,15 @@ import { useWords } from "../../../../static/notebooks/editor/words.js";
 import { schema } from "./people.js";
 
 globalThis.document = { ...globalThis.document, documentElement: { lang: "en" } };
-useWords({ chain_not_said: "Not said: {phrases}", chain_says: "Says: {phrases}" });
+useWords({
+  chain_not_said: "Not said: {phrases}",
+  chain_says: "Says: {phrases}",
+  chain_too_long_characters_other: "Too long: {length} of {count} characters",
+  chain_too_long_words_one: "Too long: {length} of {count} word",
+});
 
-const { lists = [], typed = [], found = [], kept = [], lines = [] } = JSON.parse(readFileSync(0, "utf8"));
+const sent = JSON.parse(readFileSync(0, "utf8"));
+const { lists = [], typed = [], found = [], kept = [], lines = [], limits = [], counted = [] } = sent;
 
 /** Whether the phrase stands in the text; both ways of asking must agree. */
 function stands([text, phrase]) {
@@ -65,6 +72,8 @@ process.stdout.write(
     found: found.map(stands),
     kept: kept.map((written) => asWritten(parameters(written))),
     lines: drawn(),
+    limits: limits.map(asLimit),
+    counted: counted.map(([text, unit]) => count(text, unit)),
     looks: looks(),
   }),
 );

@@ -1,0 +1,31 @@
+/**
+ * How long a text may be at most, and how long it is: the one read as in apps/notebooks/chain/cells.py, the other
+ * counted as in inferencecloud/evaluation/limits.py.
+ */
+export const UNITS = ["characters", "words", "sentences"];
+export const HIGHEST = 10_000;
+export const LETTER = "[\\p{L}\\p{N}_]";
+const HAS_LETTER = new RegExp(LETTER, "u");
+const SENTENCE_END = /[.!?]+["')\]]*(?=\s|$)/g;
+
+/** Return a cell's limit; null where there is none, or one that makes no sense. */
+export function asLimit(value) {
+  const { unit, high } = value ?? {};
+  const isOne = UNITS.includes(unit) && Number.isInteger(high) && high >= 1 && high <= HIGHEST;
+  return isOne ? { unit, high } : null;
+}
+
+const COUNTS = {
+  characters: (text) => [...text].length, // whole ones, not halves as in text.length
+  words: (text) => text.split(/\s+/).filter((word) => HAS_LETTER.test(word)).length,
+  sentences: (text) => {
+    const ends = [...text.matchAll(SENTENCE_END)];
+    const last = ends.at(-1);
+    const rest = last ? text.slice(last.index + last[0].length) : text;
+    return ends.length + Number(HAS_LETTER.test(rest)); // a last one without an end counts
+  },
+};
+
+export function count(text, unit) {
+  return COUNTS[unit](text);
+}
