@@ -8,7 +8,8 @@ transformers in fp32. All other figures are of texts that our engine writes (tem
 fixed seed, the guidance of the model's own settings), the engine's constraints off; `*_constrained` are the
 same with them on (forbidden words banned, lengths kept, the brief's facts asked for), `*_unguided`
 without guidance, `*_served` the same as a notebook's cell writes by default (temperature 0.6, repetition
-penalty 1.15, no eight tokens twice), `*_helped` as a cell writes that was told what it must and must not say.
+penalty 1.15, no eight tokens twice), `*_helped` as a cell writes that was told what it must say, must not say
+and how long.
 
 `fact_keeping` is the mean share of the brief's facts that stand in the text word for word, none where it
 has the name of another brief; `copied_spans` the share of texts with 12 words in a row from the records

@@ -68,7 +68,7 @@ _ROWS = (
     ("distinct_2_served", "the same: distinct-2", "{:.3f}"),
     (
         "fact_keeping_helped",
-        "a cell that is told what it must say and must not: facts kept",
+        "a cell that is told what it must say, must not say, and how long: facts kept",
         "{:.1%}",
     ),
     ("length_obeyed_helped", "the same: wished lengths obeyed", "{:.1%}"),
@@ -82,7 +82,11 @@ _ROWS = (
     ("copied_spans_unguided", "the same: 12 words in a row from training", "{:.1%}"),
     ("skeleton_repeats_unguided", "the same: shared runs of function words", "{:.1%}"),
     ("distinct_2_unguided", "the same: distinct-2", "{:.3f}"),
-    ("tokens_per_s_alone", "tokens per second, one text at a time", "{:,.0f}"),
+    (
+        "tokens_per_s_alone",
+        "tokens per second, one text at a time, on two cores of the measuring machine",
+        "{:,.0f}",
+    ),
     ("tokens_per_s_batched", "tokens per second, all texts at once", "{:,.0f}"),
     (
         "memory_mib",
