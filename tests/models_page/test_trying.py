@@ -177,7 +177,7 @@ def test_the_page_shows_the_text_and_its_speed(
 ) -> None:
     client, slug = signed_in(company.owner), company.organization.slug
     model = reverse("inference:model", args=[slug, idle.pk])
-    assert "long hikes" in client.get(model).text
+    assert "adjustable hood" in client.get(model).text
     assert client.post(model, {"prompt": " "}).status_code == 422
     answer = client.post(model, {"prompt": "Write <b>."})
     assert "hx-get" in client.get(answer["Location"]).text
