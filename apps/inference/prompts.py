@@ -111,7 +111,7 @@ def request(writing: Writing, model: str, around: Around) -> engine.Request:
             max_chars=params.max_chars,
             stop=params.stop,
             required=params.required,
-            banned=() if _is_written_elsewhere(step) else params.banned,
+            banned=() if params.banned and _is_written_elsewhere(step) else params.banned,
             length=params.limit,
         ),
         owner=str(step.run.organization_id),

@@ -88,3 +88,8 @@ def dump() -> bytes:
     command = [servers.binary("pg_dump"), "--host", given["HOST"], "--port", str(given["PORT"])]
     command += ["--username", given["USER"], given["NAME"]]
     return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def in_dump(*words: str) -> list[str]:
+    """Return the words that a dump of PostgreSQL has; none with SQLite."""
+    return [one for one in words if connection.vendor == "postgresql" and one.encode() in dump()]

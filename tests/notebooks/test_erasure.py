@@ -7,7 +7,6 @@ import PIL.Image
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
 from apps.inference import selectors
@@ -35,9 +34,9 @@ from apps.notebooks.services.notebooks import trash_notebook as trash
 from apps.organizations.models import AuditEvent, Role
 from tests.factories import member
 from tests.inference.builders import deployment
-from tests.notebooks import searching, writers
+from tests.notebooks import writers
 from tests.notebooks.browsers import Closed, Socket, joined, session_of
-from tests.notebooks.searching import places_of
+from tests.notebooks.searching import in_dump, places_of
 from tests.notebooks.writers import cell_id, chip, prompt_cell, text_cell
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -129,14 +128,6 @@ def deleted_last(book, by):
 
 def text_of(book):
     return document.plain_text(document.decode(writers.state_of(book)))
-
-
-def in_dump(*words):
-    return [
-        one
-        for one in words
-        if connection.vendor == "postgresql" and one.encode() in searching.dump()
-    ]
 
 
 def test_the_search_finds_what_is_there(book, reader):
@@ -300,49 +291,6 @@ def test_what_one_person_wrote_goes_and_what_others_wrote_stays(book, company, e
     assert "Kept line" in text_of(book)
     assert BRIEF in text_of(book)
     assert TYPED in text_of(book)
-
-
-def test_what_a_person_wanted_said_goes_with_their_words(book, company, editor):
-    other = member(company.launches)
-    writers.set_params(book, editor, "post", length="long", required=["Keptphrase"])
-    writers.set_params(book, other, "tagline", banned=["Quetzalbanned"], required=["Quetzalmust"])
-    writers.write(book, editor, "tagline")
-    writers.write(book, editor, "post")
-    for column in ("steprun.params", "steprun.messages", "output.params", "output.prompt"):
-        assert column in " ".join(places_of("Quetzalbanned"))
-    erasure.forget_writing(person=other, organization=company.organization, by=None)
-    assert places_of("Quetzalbanned", "Quetzalmust") == []
-    assert in_dump("Quetzalbanned", "Quetzalmust") == []
-    for row in (*StepRun.objects.all(), *Output.objects.all()):
-        assert row.params.get("banned", []) == []
-    last = StepRun.objects.get(params__required=["Keptphrase"])
-    assert "Facts: Keptphrase." in str(last.messages)
-    assert writers.cells(book)["post"].params["required"] == ["Keptphrase"]
-
-
-def test_phrases_that_are_set_no_more_are_forgotten_with_the_past(book, editor):
-    writers.set_params(book, editor, "post", required=["Keptphrase", "Quetzalonce"])
-    writers.write(book, editor, "post")
-    writers.set_params(book, editor, "post", required=["Keptphrase"])
-    erasure.forget_past(notebook=book, by=editor)
-    assert places_of("Quetzalonce") == []
-    assert StepRun.objects.filter(params__required=["Keptphrase"]).count() == 1
-
-
-def test_what_stands_beside_a_limit_stays_and_a_limit_hides_nothing(book, editor):
-    limit = {"unit": "words", "high": 65}
-    writers.set_params(book, editor, "tagline", required=["Keptphrase"], limit=limit)
-    writers.set_params(book, editor, "post", required=["Quetzalonce"], limit=limit)
-    writers.write(book, editor, "tagline")
-    writers.write(book, editor, "post")
-    writers.set_params(book, editor, "post", limit=limit)
-    erasure.forget_past(notebook=book, by=editor)
-    assert places_of("Quetzalonce") == []
-    limited = StepRun.objects.filter(params__limit__high=65)
-    kept = limited.get(params__required=["Keptphrase"])
-    assert "Facts: Keptphrase.\\nAt most 65 words." in str(kept.messages)
-    assert limited.filter(params__has_key="required").count() == 1
-    assert limited.count() == 2
 
 
 def test_who_wrote_is_known_after_compaction(book, company, editor, monkeypatch):
