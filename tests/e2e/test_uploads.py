@@ -18,8 +18,13 @@ def picture(tmp_path: Path) -> Path:
 
 
 def choose(page: Page, picture: Path, *, by_typing: str) -> None:
-    """Type what opens the file chooser, wait for it, and choose the picture."""
+    """Type what opens the file chooser, wait for it, and choose the picture.
+
+    Keys outrun Chromium's order to hand choosers over to the test, and a chooser that comes before it
+    is given up unseen. A question to the page is answered after that order.
+    """
     with page.expect_file_chooser() as opened:
+        page.evaluate("document.hasFocus()")
         page.keyboard.type(by_typing)
     opened.value.set_files(picture)
 
