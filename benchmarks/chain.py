@@ -13,10 +13,11 @@ words of a cell to the first words of the one that reads it. All are medians ove
 process on SQLite (`embedded`) and for a worker process beside PostgreSQL and Redis (`production`);
 servers are started here and end with the benchmark.
 
-`vs_plain_celery_chain` divides the peer's wall time by ours, greedy, on the model in models/starter, in
-one process each, rounds alternating; ours with the guidance that the starter's settings ask for, which
-`generate` does not know and which doubles the arithmetic. `growth_300_vs_3` divides the time per cell of a
-notebook of 300 cells by that of one of 3, from the press to the end of the run.
+`vs_plain_celery_chain` divides the peer's wall time per token by ours (ours go on to the end of a sentence,
+so the texts differ in length), greedy, on the model in models/starter, in one process each, rounds
+alternating; ours with the guidance that the starter's settings ask for, which `generate` does not know and
+which doubles the arithmetic. `growth_300_vs_3` divides the time per cell of a notebook of 300 cells by that
+of one of 3, from the press to the end of the run.
 """
 
 import argparse

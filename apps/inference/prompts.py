@@ -16,6 +16,7 @@ from apps.inference.specs import (
     apply_filters,
     input_hash,
     messages_from_json,
+    most_tokens,
     params_from_json,
     segment_to_json,
 )
@@ -107,7 +108,8 @@ def request(writing: Writing, model: str, around: Around) -> engine.Request:
             repetition_penalty=params.repetition_penalty,
             no_repeat_ngram_size=params.no_repeat_ngram_size,
             seed=step.seed + writing.variant,
-            max_new_tokens=params.max_new_tokens,
+            max_new_tokens=most_tokens(params.max_new_tokens),
+            aim_tokens=params.max_new_tokens,
             max_chars=params.max_chars,
             stop=params.stop,
             required=params.required,

@@ -61,6 +61,11 @@ REPETITION_PENALTY = 1.15
 NO_REPEAT_NGRAM_SIZE = 8  # tokens: about four words
 
 
+def most_tokens(aim: int) -> int:
+    """Return how many tokens a text of about so many may have, in order to end with a sentence."""
+    return aim + aim // 2
+
+
 PHRASES = ("required", "banned")  # the parameters that hold words of people
 LIMIT_HIGH = 10_000  # of any unit
 
@@ -69,7 +74,7 @@ LIMIT_HIGH = 10_000  # of any unit
 class Params:
     """How a step writes."""
 
-    max_new_tokens: int = 200
+    max_new_tokens: int = 200  # more or less: see `most_tokens`
     temperature: float = 0.8
     top_p: float = 0.95
     repetition_penalty: float = 1.0  # 1 is none

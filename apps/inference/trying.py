@@ -19,7 +19,7 @@ from apps.catalog.models import Deployment, Trial, Variant
 from apps.catalog.outlook import as_size
 from apps.core.errors import DomainError
 from apps.inference import host, memory
-from apps.inference.specs import NO_REPEAT_NGRAM_SIZE, REPETITION_PENALTY
+from apps.inference.specs import NO_REPEAT_NGRAM_SIZE, REPETITION_PENALTY, most_tokens
 from inferencecloud.artifacts.errors import ArtifactError
 from inferencecloud.engine import EngineError, Message, ModelInfo, Request, Role, Sampling, Text
 
@@ -130,7 +130,8 @@ def _request(trial: Trial, info: ModelInfo) -> Request:
             top_p=0.9,
             repetition_penalty=REPETITION_PENALTY,
             no_repeat_ngram_size=NO_REPEAT_NGRAM_SIZE,
-            max_new_tokens=NEW_TOKENS,
+            max_new_tokens=most_tokens(NEW_TOKENS),
+            aim_tokens=NEW_TOKENS,
             seed=trial.pk.int % 2**31,
         ),
         owner=str(trial.organization_id),

@@ -24,7 +24,7 @@ class Answer:
         self._pieces: list[str] = []
         self._text = TextStream(self._join, request.sampling)
         if resume.text:
-            self._text.replay((), Resume(text=resume.text))
+            self._text.replay((), resume)
         self._tokens = 0
         self._last = Said()
         self._prompt_tokens = self._new_tokens = 0
@@ -63,7 +63,7 @@ class Answer:
         self._pieces.append(event.text)
         count = max(1, len(event.logprobs))
         self._tokens += count
-        text = self._text.push(len(self._pieces) - 1)
+        text = self._text.push(len(self._pieces) - 1, tokens=count)
         return Chunk(
             text=text,
             token_ids=(UNKNOWN_ID,) * count,

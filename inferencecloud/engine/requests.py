@@ -93,6 +93,7 @@ class Sampling:
     no_repeat_ngram_size: int = 0
     seed: int = 0
     max_new_tokens: int = 256
+    aim_tokens: int | None = None  # ends with the sentence that comes nearest to so many tokens
     max_chars: int | None = None  # ends at a word
     stop: tuple[str, ...] = ()  # not part of the text
     top_k: int = 0  # so many of the likeliest may be drawn; 0: all
@@ -142,6 +143,10 @@ class Sampling:
     def _check_end(self) -> None:
         if self.max_new_tokens < 1:
             raise InvalidSampling("max_new_tokens", "at least 1", self.max_new_tokens)
+        if self.aim_tokens is not None and self.aim_tokens < 1:
+            raise InvalidSampling("aim_tokens", "at least 1 or None", self.aim_tokens)
+        if self.aim_tokens is not None and self.json_schema is not None:
+            raise InvalidSampling("aim_tokens", "None where the text is JSON", self.aim_tokens)
         if self.max_chars is not None and self.max_chars < 1:
             raise InvalidSampling("max_chars", "at least 1 or None", self.max_chars)
         if self.length is not None and self.length.high < 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from inferencecloud.engine.lengths import end_near
 from inferencecloud.engine.requests import FinishReason, Resume, Sampling
 from inferencecloud.evaluation.limits import Limit, count, cut
 
@@ -54,6 +55,8 @@ class TextStream:
         self._detokenizer = Detokenizer(decode)
         self._stop = sampling.stop
         self._limits = _limits(sampling)
+        self._aim_tokens = sampling.aim_tokens
+        self._tokens = 0
         self._text = ""
         self._released = 0  # characters given out
         self.reason: FinishReason | None = None  # set when a stop string or a limit came
@@ -64,16 +67,30 @@ class TextStream:
         return self._text[: self._released]
 
     def replay(self, token_ids: Sequence[int], resume: Resume) -> None:
-        """Take up the ids of an earlier attempt; what they gave out then is not given out again."""
+        """Take up the ids of an earlier attempt; what they gave out then is not given out again.
+
+        Args:
+            token_ids: What `decode` knows of it; none where the ids are another's.
+            resume: What was written, and in how many tokens.
+        """
         for token_id in token_ids:
             self.push(token_id)
-        if not resume.token_ids:
+        self._tokens = max(self._tokens, len(resume.token_ids))
+        if tuple(token_ids) != resume.token_ids:
             self._text = resume.text
             self._released = len(resume.text)
 
-    def push(self, token_id: int) -> str:
-        """Return the text that may be shown after this id; sets `reason` when it was the last."""
+    def push(self, token_id: int, *, tokens: int = 1) -> str:
+        """Return the text that may be shown after this id; sets `reason` when it was the last.
+
+        Args:
+            token_id: What `decode` knows.
+            tokens: It stands for so many.
+        """
+        start = len(self._text)
         self._text += self._detokenizer.push(token_id)
+        self._end_near_aim(start)
+        self._tokens += tokens
         if self._cut():
             return self._release(len(self._text))
         return self._release(len(self._text) - self._held_back())
@@ -103,6 +120,15 @@ class TextStream:
                 self._text = max(shown, cut(self._text, limit), key=len)
                 self.reason = FinishReason.CHARS
         return self.reason is not None
+
+    def _end_near_aim(self, start: int) -> None:
+        """Shorten the text where it is about as long as it is to be."""
+        if self._aim_tokens is None or self.reason is not None:
+            return
+        end = end_near(self._aim_tokens, self._text, start=start, tokens=self._tokens)
+        if end is not None:
+            self._text = self._text[:end]
+            self.reason = FinishReason.STOP
 
     def _held_back(self) -> int:
         """Return how many characters at the end may still be taken back."""

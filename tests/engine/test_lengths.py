@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inferencecloud.engine import Engine, FinishReason, Limit, Sampling
+from inferencecloud.engine import Engine, FinishReason, Limit, Resume, Sampling
 from inferencecloud.engine.lengths import End, LengthKeeper
 from inferencecloud.engine.sampling import Sampler
 from inferencecloud.engine.text import TextStream
@@ -108,3 +111,92 @@ def test_an_engine_keeps_the_length(engine: Engine, unit: Unit) -> None:
             FinishReason.LENGTH,
         }
         assert limit.holds(written.text)
+
+
+def _written(words: str, aim: int | None) -> TextStream:
+    """Return a stream that was given the words, one as a token."""
+    pieces = _words(words)
+    sampling = Sampling(aim_tokens=aim, max_new_tokens=10**6)
+    stream = TextStream(lambda ids: "".join(pieces[n] for n in ids), sampling)
+    for place in range(len(pieces)):
+        if stream.reason is not None:
+            break
+        stream.push(place)
+    stream.finish()
+    return stream
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+|\s+\Z", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "aim", "expected"),
+    [
+        ("One two three. Four five six. Seven eight nine.", 4, "One two three."),
+        ("One two three. Four five six. Seven eight nine.", 5, "One two three. Four five six."),
+        ("One two three four five six seven. Eight.", 2, "One two three four five six seven."),
+        ("It costs $3. 50 are left. Hurry now.", 3, "It costs $3."),
+        ("It costs $3.50 each. Hurry now. Go on.", 3, "It costs $3.50 each."),
+        ('She said "Come in." Then she left. And so on.', 4, 'She said "Come in."'),
+        ("Names:\n1. Lamp\n2. Light\n3. Glow\n4. Ray", 5, "Names:\n1. Lamp\n2. Light"),
+        ("No end at all, and no line either", 3, "No end at all, and no line either"),
+        ("Soon. Over.", 400, "Soon. Over."),
+        ("One two three. Four five six. Seven eight nine.", None, None),
+    ],
+)
+def test_a_text_ends_with_the_sentence_nearest_to_its_aim(
+    text: str, aim: int | None, expected: str | None
+) -> None:
+    stream = _written(text, aim)
+    assert stream.text == (text if expected is None else expected)
+    assert stream.reason is (None if stream.text == text else FinishReason.STOP)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from(("a", "lamp", "$3.50", "so.", "why?", "1.", "go\n")), max_size=60),
+    st.integers(1, 50),
+)
+def test_an_aimed_text_is_the_beginning_of_the_whole_and_ends_with_a_sentence_or_line(
+    words: list[str], aim: int
+) -> None:
+    whole = " ".join(words)
+    stream = _written(whole, aim)
+    text = stream.text
+    assert whole.startswith(text)
+    if stream.reason is None:
+        assert text == whole
+        return
+    rest = whole[len(text) :]
+    assert (text.endswith((".", "?")) and rest[0].isspace()) or rest.startswith("\n")
+    assert len(_words(text)) * 1.5 > aim  # not far too short
+
+
+def test_what_was_written_before_a_restart_counts() -> None:
+    sampling = Sampling(aim_tokens=6, max_new_tokens=100)
+    before = "The lamp is warm. "
+    pieces = [before, "It", " lasts.", " It", " folds."]
+    local = TextStream(lambda ids: "".join(pieces[n] for n in ids), sampling)
+    local.replay((0,), Resume(token_ids=(0,), text=before))
+    elsewhere = TextStream(lambda ids: "".join(pieces[n] for n in ids), sampling)
+    elsewhere.replay((), Resume(token_ids=(-1,) * 5, text=before))
+    for place in range(1, 4):
+        for stream in (local, elsewhere):
+            if stream.reason is None:
+                stream.push(place)
+    assert local.reason is None, "one token before, three now"
+    assert elsewhere.text == "The lamp is warm. It lasts."
+    assert elsewhere.reason is FinishReason.STOP
+
+
+def test_an_engine_lets_a_text_finish_its_sentence(engine: Engine) -> None:
+    """What is drawn stays the same; only the end is another."""
+    free = Sampling(max_new_tokens=60, temperature=0.8, guidance_scale=1.0)
+    aimed = replace(free, aim_tokens=12)
+    asked = [(str(n), f"Meet the lamp {n}") for n in range(6)]
+    whole = collect(engine.submit([ask(n, words, sampling=free) for n, words in asked]))
+    ended = collect(engine.submit([ask(n, words, sampling=aimed) for n, words in asked]))
+    for name, written in ended.items():
+        assert whole[name].text.startswith(written.text)
+    assert any(len(ended[n].text) < len(whole[n].text) for n in ended)

@@ -23,6 +23,7 @@ STARTER = Path(__file__).parents[2] / "models" / "starter"
 
 @pytest.fixture(autouse=True)
 def _closed() -> Iterator[None]:
+    host.close()  # another test's script may still play
     yield
     host.close()
 

@@ -49,6 +49,27 @@ def test_variants_are_written_from_seeds_of_their_own(
     assert reader.inputs == [{"ref": "a", "output": str(first.pk)}]
 
 
+def test_a_text_ends_with_the_sentence_nearest_to_its_length(
+    organization: Organization, play: Play
+) -> None:
+    """The script's sentences have eight words; half as much again is the most that it may write."""
+    play(words=200)
+    lengths = {"short": 19, "medium": 50, "within": 4}
+    steps = [
+        spec(name, params=Params(seed=7, max_new_tokens=most)) for name, most in lengths.items()
+    ]
+    run = work(start(organization, steps))
+    found = {name: text for (name, _), text in texts(run).items()}
+    assert {name: len(text.split()) for name, text in found.items()} == {
+        "short": 16,
+        "medium": 48,
+        "within": 6,
+    }
+    assert found["short"].endswith(".")
+    reasons = dict(Output.objects.values_list("step_run__key", "finish_reason"))
+    assert reasons == {"short": "stop", "medium": "stop", "within": "length"}
+
+
 def test_pools_take_turns_until_the_run_is_done(organization: Organization, play: Play) -> None:
     play()
     run = start(organization, [spec("a"), spec("b", "a", alias="other"), spec("c", "b")])
