@@ -1,8 +1,8 @@
 """End a text where it has the wished length: with a sentence, not in the middle of one.
 
 A text may not end before it is long enough, and ends with the last sentence that fits: where the next, were
-it as long as those before it, would be too much. Where a sentence comes out longer, `TextStream` cuts.
-A text that only aims at a length ends with the sentence that comes nearest to it.
+it as long as those before it, would be too much. Where a sentence comes out longer, `TextStream` leaves
+it out. A text that only aims at a length ends with the sentence that comes nearest to it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferencecloud.engine.vocabulary import Vocabulary
-from inferencecloud.evaluation.limits import Limit, count, count_sentences, ends_with_a_sentence
+from inferencecloud.evaluation.limits import (
+    Limit,
+    count,
+    count_sentences,
+    ends,
+    ends_with_a_sentence,
+)
 
 _PERHAPS_A_NUMBER = re.compile(r"\d\.\Z")  # "$129." may go on
-_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)|(?=\n)")  # of a sentence, of a line
-_LONGEST_END = 8  # characters
-_LIST_NUMBER = re.compile(r"^\s*\d+\.\Z", re.MULTILINE)
 
 
 class End(Enum):
@@ -62,7 +65,7 @@ def end_near(aim: int, text: str, *, start: int, tokens: int) -> int | None:
     """Return where a text ends that is to have about so many tokens; None where it goes on.
 
     It ends with a sentence where half of one more, as long as those before it on average, would be too
-    much, and from the aim on with any line. Such an end is seen by what follows it: "$3." may be "$3.50".
+    much, and from the aim on with any line.
 
     Args:
         aim: Tokens that the text is to have, more or less.
@@ -72,12 +75,9 @@ def end_near(aim: int, text: str, *, start: int, tokens: int) -> int | None:
     """
     if tokens + tokens / 2 <= aim:
         return None  # not even were it one sentence
-    for match in _END.finditer(text, max(0, start - _LONGEST_END)):
-        end = match.end()
-        if end < start or _LIST_NUMBER.search(text[:end]):
-            continue
+    for end, is_sentence in ends(text, start=start):
         sentence = tokens / max(1, count_sentences(text[:end]))
-        if tokens >= aim or (match.group() and tokens + sentence / 2 > aim):
+        if tokens >= aim or (is_sentence and tokens + sentence / 2 > aim):
             return end
     return None
 

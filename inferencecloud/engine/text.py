@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from inferencecloud.engine.lengths import end_near
 from inferencecloud.engine.requests import FinishReason, Resume, Sampling
-from inferencecloud.evaluation.limits import Limit, count, cut
+from inferencecloud.evaluation.limits import Limit, count, cut, fitting_end
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -55,6 +55,7 @@ class TextStream:
         self._detokenizer = Detokenizer(decode)
         self._stop = sampling.stop
         self._limits = _limits(sampling)
+        self._length = sampling.length
         self._aim_tokens = sampling.aim_tokens
         self._tokens = 0
         self._text = ""
@@ -117,9 +118,16 @@ class TextStream:
         for limit in self._limits:
             if count(self._text, limit.unit) > limit.high:
                 shown = self._text[: self._released]  # stays, were it a dash behind the last word
-                self._text = max(shown, cut(self._text, limit), key=len)
+                end = self._whole() if limit == self._length else 0
+                fitting = self._text[:end] if end else cut(self._text, limit)
+                self._text = max(shown, fitting, key=len)
                 self.reason = FinishReason.CHARS
         return self.reason is not None
+
+    def _whole(self) -> int:
+        """Return the characters up to the end of the last sentence that fits the wished length; 0: none."""
+        wished = self._length
+        return 0 if wished is None else fitting_end(self._text, wished)
 
     def _end_near_aim(self, start: int) -> None:
         """Shorten the text where it is about as long as it is to be."""
@@ -138,6 +146,9 @@ class TextStream:
             held = max(
                 held, next((n for n in range(longest, 0, -1) if self._text.endswith(stop[:n])), 0)
             )
+        whole = self._whole()
+        if whole:  # the sentence behind it is shown once it fits
+            held = max(held, len(self._text) - whole)
         if any(limit.unit == "characters" for limit in self._limits):
             last_word = _LAST_WORD.search(self._text[self._released :])
             held = max(held, len(last_word.group(0)) if last_word else 0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Unit = Literal["words", "characters", "sentences"]
 _WORD = re.compile(r"\S*\w\S*")
 _SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)")
+_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)|(?=\n)")  # of a sentence, of a line
+_LONGEST_END = 8  # characters
+_LIST_NUMBER = re.compile(r"^\s*\d+\.\Z", re.MULTILINE)
 _LAST_END = re.compile(r"[.!?]+[\"')\]]*\s*\Z")
 
 
@@ -60,6 +63,40 @@ def cut(text: str, limit: Limit) -> str:
     pattern = _WORD if limit.unit == "words" else _SENTENCE_END
     ends = [match.end() for match in pattern.finditer(text)]
     return text[: ends[limit.high - 1]] if limit.high else ""
+
+
+def ends(text: str, *, start: int = 0) -> Iterator[tuple[int, bool]]:
+    """Yield where sentences and lines have ended, and whether it was a sentence.
+
+    Such an end is known by the white space behind it: "$3." may become "$3.50". A list's "1." is none.
+
+    Args:
+        text: What there is of it.
+        start: No earlier place is wanted.
+    """
+    before = -1
+    for match in _END.finditer(text, max(0, start - _LONGEST_END)):
+        end = match.end()
+        if end >= start and end != before and not _LIST_NUMBER.search(text[:end]):
+            before = end
+            yield end, bool(match.group())
+
+
+def fitting_end(text: str, limit: Limit) -> int:
+    """Return where the last sentence or line ends that fits, in characters; 0 where it is not to end there.
+
+    That is where less than a third of the limit would stay, or where only hashtags are left out.
+    """
+    found = 0
+    for end, _ in ends(text):
+        if count(text[:end], limit.unit) > limit.high:
+            break
+        found = end
+    length = count(text[:found], limit.unit)
+    tail = text[found:].split()
+    if length < max(limit.low, limit.high / 3) or (tail and all(w[0] == "#" for w in tail)):
+        return 0
+    return found
 
 
 def _at_word_end(text: str, most: int) -> str:

@@ -15,7 +15,7 @@ from inferencecloud.engine.lengths import End, LengthKeeper
 from inferencecloud.engine.sampling import Sampler
 from inferencecloud.engine.text import TextStream
 from inferencecloud.engine.vocabulary import Vocabulary
-from inferencecloud.evaluation.limits import Unit, count
+from inferencecloud.evaluation.limits import Unit, count, fitting_end
 from inferencecloud.training.tokens import train_tokenizer
 from tests.engine.asking import ask, collect
 from tests.engine.conftest import CORPUS
@@ -200,3 +200,41 @@ def test_an_engine_lets_a_text_finish_its_sentence(engine: Engine) -> None:
     for name, written in ended.items():
         assert whole[name].text.startswith(written.text)
     assert any(len(ended[n].text) < len(whole[n].text) for n in ended)
+
+
+_X = Limit(unit="characters", high=30)
+
+
+def _stopped(words: str, limit: Limit) -> tuple[list[str], TextStream]:
+    """Return what was shown, piece by piece, of a text that goes on for too long."""
+    pieces = _words(words)
+    stream = TextStream(lambda ids: "".join(pieces[n] for n in ids), Sampling(length=limit))
+    shown = []
+    for place in range(len(pieces)):
+        shown.append(stream.push(place))
+        if stream.reason is not None:
+            break
+    return shown, stream
+
+
+def test_a_sentence_that_may_be_too_long_is_shown_once_it_fits() -> None:
+    shown, stream = _stopped("It is a lamp. It is warm. It is far too long to fit.", _X)
+    assert shown == ["", "It", " is", " a", " lamp.", "", "", " It is warm.", ""]
+    assert stream.text == "It is a lamp. It is warm."
+    assert stream.reason is FinishReason.CHARS
+
+
+@pytest.mark.parametrize("unit", ["words", "characters"])
+@given(st.lists(st.sampled_from(("a", "lamp", "so.", "why?", "1.", "go\n")), max_size=40))
+def test_a_text_that_is_cut_ends_with_a_sentence_where_one_fits(
+    unit: Unit, words: list[str]
+) -> None:
+    whole = " ".join(words)
+    limit = Limit(unit=unit, high=12 if unit == "words" else 30)
+    shown, stream = _stopped(whole, limit)
+    assert whole.startswith(stream.text)
+    assert limit.holds(stream.text)
+    assert "".join(shown) == stream.text or stream.reason is None
+    end = fitting_end(whole, limit)
+    if stream.reason is FinishReason.CHARS and end:
+        assert stream.text == whole[:end]

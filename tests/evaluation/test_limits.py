@@ -9,7 +9,9 @@ from inferencecloud.evaluation.limits import (
     Unit,
     count,
     cut,
+    ends,
     ends_with_a_sentence,
+    fitting_end,
     has_any,
     has_phrase,
 )
@@ -90,3 +92,31 @@ def test_a_phrase_stands_as_whole_words_in_any_case_and_spacing() -> None:
     assert not has_phrase("Velorama", "Velora")
     assert has_any("a b", ("x", "B"))
     assert not has_any("a b", ())
+
+
+def test_an_end_is_known_by_what_follows_it() -> None:
+    text = '1. It costs $3.50.\n2. "Why?" A line\nNo'
+    assert [(text[:end], sentence) for end, sentence in ends(text)] == [
+        ("1. It costs $3.50.", True),
+        ('1. It costs $3.50.\n2. "Why?"', True),
+        ('1. It costs $3.50.\n2. "Why?" A line', False),
+    ]
+    assert [end for end, _ in ends(text, start=19)] == [28, 35]
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "fitting"),
+    [
+        ("One two. Three four. Five", Limit(unit="words", high=4), "One two. Three four."),
+        ("One two. Three four. Five", Limit(unit="words", high=3), "One two."),
+        ("One two. Three four. Five", Limit(unit="words", high=7), "One two. Three four."),
+        ("One two. Three four five six seven eight", Limit(unit="words", high=7), ""),  # too little
+        ("One two. Three four. Five", Limit(unit="words", low=3, high=3), ""),
+        ("One two. #three #four #five", Limit(unit="characters", high=20), ""),
+        ("A name\nAnother\nA thi", Limit(unit="characters", high=16), "A name\nAnother"),
+        ("No end here", Limit(unit="characters", high=5), ""),
+        ("It ends.", Limit(unit="characters", high=9), ""),  # "It ends.com" may come
+    ],
+)
+def test_the_last_sentence_that_fits(text: str, limit: Limit, fitting: str) -> None:
+    assert text[: fitting_end(text, limit)] == fitting
