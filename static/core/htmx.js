@@ -1,14 +1,10 @@
 /** Say in words what htmx would only log, and give what it swaps in a live behaviour. */
-import { toast } from "./toasts.js";
+import { toast, words } from "./toasts.js";
 
 /** Return the reason that a refused request gives in its answer, see templates/core/refused.html. */
 function reason(xhr) {
   const answer = new DOMParser().parseFromString(xhr.responseText, "text/html");
   return answer.getElementById("refusal")?.textContent.trim();
-}
-
-function words(name) {
-  return document.getElementById("toast-template")?.dataset[name] ?? "";
 }
 
 async function load(src) {

@@ -1,6 +1,7 @@
 /** What every page needs: theme, rail, menus, dialogs, toasts and the way htmx answers. */
 import { startCopy } from "./copy.js";
 import { startConfirmations, startDialogs } from "./dialogs.js";
+import { startForms } from "./forms.js";
 import { startHtmx } from "./htmx.js";
 import { startMenus } from "./menus.js";
 import { startRail } from "./rail.js";
@@ -15,3 +16,4 @@ startConfirmations();
 startToasts();
 startCopy();
 startHtmx();
+startForms();

@@ -36,6 +36,11 @@ export function toast(message, level = "info") {
   live(note);
 }
 
+/** Return the words of a message that several scripts have to say. */
+export function words(name) {
+  return document.getElementById("toast-template")?.dataset[name] ?? "";
+}
+
 export function startToasts() {
   for (const note of document.querySelectorAll("#toasts > .toast-note")) live(note);
   document.addEventListener("click", ({ target }) => {

@@ -66,6 +66,24 @@ def test_a_model_is_added_tried_and_chosen(visit: Visits) -> None:
     expect(starter.get_by_text("Writer", exact=True)).to_be_visible()
 
 
+def test_what_was_typed_stays_without_a_network(visit: Visits) -> None:
+    visit.recorder.excuse("ERR_INTERNET_DISCONNECTED")
+    page = visit("jonas")
+    page.get_by_role("link", name="Models").click()
+    field = page.get_by_label("Model", exact=True)
+    field.fill("https://evil.example/alder/writer")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.get_by_text("The server cannot be reached")).to_be_visible()
+    expect(field).to_have_value("https://evil.example/alder/writer")
+
+    visit.recorder.excuse("status of 422")
+    page.context.set_offline(False)
+    page.evaluate("Object.defineProperty(navigator, 'onLine', { get: () => false })")
+    page.get_by_role("button", name="Look at it").click()  # a server is reached without a network
+    expect(page.get_by_text("Nothing else is ever fetched")).to_be_visible()
+
+
 def test_the_page_fits_a_phone(visit: Visits) -> None:
     page = visit("jonas", "/", viewport=NARROW)
     page.goto(f"{page.url.rstrip('/').partition('/notebooks')[0]}/models/")
