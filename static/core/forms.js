@@ -16,7 +16,8 @@ async function isReached() {
 }
 
 export function startForms() {
-  document.addEventListener("submit", async (event) => {
+  // After all listeners of the document: what one of them takes on is its own.
+  addEventListener("submit", async (event) => {
     const { target: form, submitter } = event;
     if (asked.delete(form) || navigator.onLine || event.defaultPrevented) return;
     if (form.method === "dialog" || form.matches(BY_HTMX)) return;
