@@ -13,13 +13,12 @@ from dataclasses import replace
 from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
 from apps.notebooks import crdt, document
-from apps.notebooks.chain.cells import Parameters
+from apps.notebooks.chain.cells import TOGETHER, Parameters
 from apps.notebooks.structs import ANY, DELETED, FORMAT, JSON, SKIP, STRING, Struct, read
 
 OUTPUT_MARK = "output"
 LINK_MARK = "link"
-WORDS_IN_ATTRIBUTES = {"alt", "title", "name", "label"}  # that a person types
-SETTINGS = "params"  # the attribute of a prompt cell in which there may be phrases
+WORDS_IN_ATTRIBUTES = {"alt", "title", "name", "label", "required", "banned"}  # that a person types
 
 _TEXT = 0x77  # what a value of the kind ANY begins with, if it is a text
 _HAS_ORIGIN, _HAS_RIGHT_ORIGIN, _HAS_KEY = 0x80, 0x40, 0x20
@@ -133,7 +132,7 @@ class _Piece:
         key = self._key_of(self.struct) if kind in (ANY, JSON) else ""
         if key in WORDS_IN_ATTRIBUTES:
             return self._with(ANY, _number(self.struct.length) + b"\x77\x00" * self.struct.length)
-        if key == SETTINGS and self.struct.length == 1:
+        if key == TOGETHER and self.struct.length == 1:
             return self._without_phrases()
         return self.without_link(kept=())
 
@@ -142,7 +141,7 @@ class _Piece:
         at = content_at(self._bytes, self.struct) + 1  # past the number of values
         is_text = self.struct.kind == ANY and self._bytes[at] == _TEXT
         written = _string(self._bytes, at + 1)[0] if is_text else ""
-        settings = replace(Parameters.parse(written), required=(), banned=())
+        settings = replace(Parameters.of_cell({TOGETHER: written}), required=(), banned=())
         anew = json.dumps(settings.as_json()).encode()
         return self._with(ANY, bytes([1, _TEXT]) + _number(len(anew)) + anew)
 

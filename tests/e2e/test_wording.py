@@ -233,6 +233,28 @@ def _count_words(mara: Page) -> None:
     mara.keyboard.press("Escape")
 
 
+def test_settings_open_in_two_browsers_take_nothing_back_from_each_other(
+    visit: Visits, book: str
+) -> None:
+    mara, again = visit("mara", book), visit("mara", book)
+    here, there = menu(mara, "claim"), menu(again, "claim")
+    here.get_by_label("Length").select_option("long")
+    here.get_by_label("At most").fill("70")
+    mara.keyboard.press("Enter")
+    saved(mara)
+    there.get_by_label("Variants").select_option("2")
+    there.get_by_label("Must not say").fill("cheap")
+    again.keyboard.press("Enter")
+    saved(again)
+    for page in (mara, again):
+        page.reload()
+        settings = menu(page, "claim")
+        expect(settings.get_by_label("Length")).to_have_value("long")
+        expect(settings.get_by_label("At most")).to_have_value("70")
+        expect(settings.get_by_label("Variants")).to_have_value("2")
+        expect(settings.get_by_label("Must not say")).to_have_value("cheap")
+
+
 def test_the_settings_fit_a_phone(visit: Visits, book: str) -> None:
     mara = visit("mara", book, viewport=NARROW)
     settings = menu(mara, "claim")

@@ -63,7 +63,7 @@ def test_what_stands_beside_a_limit_stays_and_a_limit_hides_nothing(book, editor
     writers.set_params(book, editor, "post", required=["Quetzalonce"], limit=limit)
     writers.write(book, editor, "tagline")
     writers.write(book, editor, "post")
-    writers.set_params(book, editor, "post", limit=limit)
+    writers.set_params(book, editor, "post", required=[])
     erasure.forget_past(notebook=book, by=editor)
     assert places_of("Quetzalonce") == []
     limited = StepRun.objects.filter(params__limit__high=65)

@@ -1,10 +1,12 @@
 """What leaves a document with the words of somebody, and what stays beside them."""
 
 import json
+from dataclasses import replace
 
 from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
 from apps.notebooks import document, redaction
+from apps.notebooks.chain.cells import Parameters, as_attributes
 
 
 def test_links_and_descriptions_of_a_person_go_too():
@@ -67,6 +69,28 @@ def test_what_a_person_wants_said_goes_and_the_other_settings_stay():
     doc = Doc()
     doc.apply_update(left)
     assert doc.get_state() == mine.get_state()
+
+
+def test_lists_of_phrases_go_with_whoever_set_them_and_no_other_setting_does():
+    mine, theirs = Doc(), Doc()
+    here = mine.get("document", type=XmlFragment)
+    settings = {"length": "long", "required": ["MINE"], "banned": ["BOTH"]}
+    here.children.append(XmlElement("promptCell", as_attributes(settings)))
+    theirs.apply_update(mine.get_update())
+    there = theirs.get("document", type=XmlFragment).children[0]
+    there.attributes["banned"] = '["THEIRS é"]'
+    there.attributes["variants"] = "3"
+    mine.apply_update(theirs.get_update())
+
+    left = redaction.without_clients(mine.get_update(), {theirs.client_id})
+    assert b"THEIRS" not in left
+    assert b"BOTH" not in left  # it stood there before
+    (cell,) = document.decode(left)["content"]
+    usual = Parameters(length="long", variants=3)
+    assert Parameters.of_cell(cell["attrs"]) == replace(usual, required=("MINE",))
+    alone = redaction.without_clients(mine.get_update(), {mine.client_id})
+    (cell,) = document.decode(alone)["content"]
+    assert Parameters.of_cell(cell["attrs"]) == replace(usual, banned=("THEIRS é",))
 
 
 def test_settings_of_a_strange_shape_become_the_usual_ones():

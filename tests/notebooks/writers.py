@@ -1,6 +1,5 @@
 """Notebooks with cells for tests, and the work that workers would do, done at once."""
 
-import json
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -10,7 +9,7 @@ from apps.accounts.models import User
 from apps.inference import execution, outbox
 from apps.inference.models import Run, StepRun
 from apps.notebooks import crdt, document, history
-from apps.notebooks.chain.cells import cells_of, replace_result
+from apps.notebooks.chain.cells import as_attributes, cells_of, replace_result
 from apps.notebooks.chain.graph import CellSpec
 from apps.notebooks.models import Document, Notebook
 from apps.notebooks.selectors import Access, access_notebook
@@ -51,7 +50,7 @@ def chip(name: str, *, of: Notebook | None = None, mode: str = "live") -> dict[s
 def prompt_cell(name: str, *instruction: dict[str, Any], **params: Any) -> dict[str, Any]:
     return {
         "type": "promptCell",
-        "attrs": {"cellId": str(cell_id(name)), "name": name, "params": json.dumps(params)},
+        "attrs": {"cellId": str(cell_id(name)), "name": name, **as_attributes(params)},
         "content": [
             {"type": "cellInstruction", "content": [words(f"Write the {name} for "), *instruction]},
             {"type": "cellResult", "content": [paragraph()]},
@@ -94,7 +93,8 @@ def set_params(book: Notebook, by: User, name: str, **params: Any) -> None:
     before = doc.get_state()
     for block in doc.get(document.FRAGMENT, type=XmlFragment).children:
         if block.attributes.get("cellId") == str(cell_id(name)):
-            block.attributes["params"] = json.dumps(params)
+            for setting, value in as_attributes(params).items():
+                block.attributes[setting] = value
     append(book, by, bytes(doc.get_update(before)))
 
 

@@ -1,14 +1,14 @@
 """Read the cells out of a document, and write a result into one.
 
 A text cell is {type: textCell, attrs: {cellId, name}, content: blocks}. A prompt cell is
-{type: promptCell, attrs: {cellId, name, params}, content: [cellInstruction of text and
-cellReference chips, cellResult of blocks]}. Text that a model wrote carries the mark `output`
+{type: promptCell, attrs: {cellId, name, and one for each setting}, content: [cellInstruction of text
+and cellReference chips, cellResult of blocks]}. Text that a model wrote carries the mark `output`
 {outputId, variant}.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 from unicodedata import category
 from uuid import UUID
@@ -46,9 +46,20 @@ class Parameters:
     variant_limit = 4
 
     @classmethod
-    def parse(cls, written: object) -> "Parameters":
-        """Return the parameters of a node's attribute; what makes no sense becomes the default."""
-        values = written if isinstance(written, dict) else _json_object(written)
+    def of_cell(cls, attrs: Mapping[str, object]) -> "Parameters":
+        """Return the parameters of a prompt cell; static/notebooks/chain/settings.js reads the same.
+
+        Each is an attribute of its own, as JSON, so that two people who set two of them both have
+        their way. Cells of before have all of them as one object in `params`.
+        """
+        own = {name: attrs[name] for name in SETTINGS if attrs.get(name) is not None}
+        return cls.parse(
+            _json_object(attrs.get(TOGETHER)) | {name: _json(own[name]) for name in own}
+        )
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> "Parameters":
+        """Return the parameters of these values; what makes no sense becomes the default."""
         length = values.get("length")
         return cls(
             length=length if length in ("short", "medium", "long") else "medium",
@@ -70,6 +81,15 @@ class Parameters:
             **{name: some for name, some in phrases.items() if some},
             **({"limit": limit} if limit else {}),
         }
+
+
+SETTINGS = tuple(field.name for field in fields(Parameters))
+TOGETHER = "params"
+
+
+def as_attributes(settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the attributes of a prompt cell with these settings."""
+    return {name: json.dumps(value) for name, value in settings.items()}
 
 
 def cells_of(document: Node, notebook: UUID) -> list[CellSpec]:
@@ -104,7 +124,7 @@ def _spec(node: Node, key: CellKey) -> CellSpec:
         name=name,
         kind="prompt",
         parts=tuple(_parts(instruction, key.notebook)),
-        params=Parameters.parse(attrs.get("params")).as_json(),
+        params=Parameters.of_cell(attrs).as_json(),
         text=plain_text(result),
         output_id=_only_output(result),
     )
@@ -272,11 +292,15 @@ def _uuid(value: object) -> UUID | None:
         return None
 
 
-def _json_object(written: object) -> dict[str, Any]:
+def _json(written: object) -> object:
     try:
-        value = json.loads(str(written))
+        return json.loads(str(written))
     except (ValueError, RecursionError):
-        return {}
+        return None
+
+
+def _json_object(written: object) -> dict[str, Any]:
+    value = _json(written)
     return value if isinstance(value, dict) else {}
 
 

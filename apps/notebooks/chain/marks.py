@@ -70,7 +70,7 @@ def parts_of(cell: Node) -> Iterator[tuple[Place, Node]]:
 
 def _with_phrases(instruction: Node, cell: Node) -> Node:
     """Return the instruction with what its cell's settings say in words, which models are given, too."""
-    settings = Parameters.parse(cell.get("attrs", {}).get("params"))
+    settings = Parameters.of_cell(cell.get("attrs", {}))
     told = [f"+ {phrase}" for phrase in settings.required]
     told += [f"- {phrase}" for phrase in settings.banned]
     lines = [{"type": "paragraph", "content": [{"type": "text", "text": line}]} for line in told]

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.notebooks.models.notebooks import Notebook
 
 # Of the document's node types; raise it with every change of static/notebooks/schema.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Document(models.Model):

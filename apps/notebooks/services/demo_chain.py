@@ -1,9 +1,9 @@
 """The demo's chain: a brief, and four texts that follow from it."""
 
-import json
 import uuid
 from typing import Any
 
+from apps.notebooks.chain.cells import as_attributes
 from apps.notebooks.document import Node
 
 CAREFUL = 1  # how adventurous
@@ -55,11 +55,7 @@ def _prompt(ids: dict[str, str], name: str, *asks: str, **params: Any) -> Node:
     }
     return {
         "type": "promptCell",
-        "attrs": {
-            "cellId": ids[name],
-            "name": name,
-            "params": json.dumps(settings),
-        },
+        "attrs": {"cellId": ids[name], "name": name, **as_attributes(settings)},
         "content": [
             {"type": "cellInstruction", "content": [_text(f"{' '.join(words)} "), chip]},
             {"type": "cellResult", "content": [{"type": "paragraph"}]},

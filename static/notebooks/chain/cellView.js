@@ -6,8 +6,9 @@ import { element, iconButton } from "../editor/elements.js";
 import { place } from "../editor/placing.js";
 import { entry } from "../editor/popMenu.js";
 import { say } from "../editor/words.js";
-import { asName, asWritten, parameterForm, parameters } from "./fields.js";
+import { asName, settingsForm } from "./fields.js";
 import { Arriving, failure, fan, problems, proposal } from "./results.js";
+import { settingsOf, withSetting } from "./settings.js";
 import { WordingLine } from "./wording.js";
 
 const OPEN = new Set(["queued", "running", "streaming", "succeeded"]); // the last one is on its way into the text
@@ -148,10 +149,10 @@ export class CellView {
     if (this.isPrompt && this.store.ai) this.#addForm(menu);
   }
 
-  /** Put the parameters above the entries: fields by Tab, entries by arrow keys as in every menu. */
+  /** Put the settings above the entries: fields by Tab, entries by arrow keys as in every menu. */
   #addForm(menu) {
-    const form = parameterForm(parameters(this.node.attrs.params), (values) =>
-      this.#set({ params: asWritten(values) }),
+    const form = settingsForm(settingsOf(this.node.attrs), (name, value) =>
+      this.#set(withSetting(this.node.attrs, name, value)),
     );
     form.addEventListener("keydown", (event) => {
       if (event.key === "Enter") menu.close();

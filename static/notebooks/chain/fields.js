@@ -1,28 +1,12 @@
-/** What a person sets for a prompt cell, in their words; kept in the cell's `params` as JSON. */
+/** The fields in which a person sets what a prompt cell is to write, in their words. */
 import { element } from "../editor/elements.js";
 import { say } from "../editor/words.js";
 import { asLimit, HIGHEST, UNITS } from "./limits.js";
 import { asPhrases, listed, PHRASE_CHARS, PHRASES_LIMIT, typedPhrases } from "./wording.js";
 
 export const LENGTHS = ["short", "medium", "long"];
-const PLAIN = { length: "medium", adventurous: 2, variants: 1 };
 const DARING = 4;
 const VARIANTS = 4;
-
-export function parameters(written) {
-  try {
-    const values = JSON.parse(written || "{}");
-    return { ...PLAIN, ...(values && typeof values === "object" ? values : {}) };
-  } catch {
-    return { ...PLAIN };
-  }
-}
-
-/** Return the parameters as the cell keeps them: lists without a phrase and no limit are left out. */
-export function asWritten(values) {
-  const isSet = ([, value]) => value !== null && (!Array.isArray(value) || value.length > 0);
-  return JSON.stringify(Object.fromEntries(Object.entries(values).filter(isSet)));
-}
 
 /** Return the nearest valid name (apps.notebooks.chain.references.as_name). */
 export function asName(wish) {
@@ -166,13 +150,8 @@ function limitField(limit, change) {
   );
 }
 
-/** Return the form of a cell's parameters; `change` gets all of them after every choice. */
-export function parameterForm(values, change) {
-  const now = { ...values };
-  const set = (name, value) => {
-    now[name] = value;
-    change({ ...now });
-  };
+/** Return the form of a cell's settings; `set` gets the name of the one that a person changes, and its value. */
+export function settingsForm(now, set) {
   const options = LENGTHS.map((length) =>
     element("option", { value: length, selected: length === now.length }, say(`chain_length_${length}`)),
   );

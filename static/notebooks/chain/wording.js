@@ -6,6 +6,7 @@
  */
 import { say } from "../editor/words.js";
 import { asLimit, count, LETTER } from "./limits.js";
+import { settingsOf } from "./settings.js";
 
 export const PHRASES_LIMIT = 20;
 export const PHRASE_CHARS = 80;
@@ -70,7 +71,7 @@ export function checkFor({ required, banned, limit = null }) {
 
 /** The quiet line under a cell's text. It looks at the text only when that, or the settings, have changed. */
 export class WordingLine {
-  #params = null;
+  #wishes = null;
   #check = null; // nothing is set
   #result = null;
   #words = "";
@@ -87,24 +88,20 @@ export class WordingLine {
     this.dom.hidden = !words;
   }
 
-  #look({ attrs: { params }, lastChild: result }) {
-    if (params === this.#params && result === this.#result) return this.#words;
-    if (params !== this.#params) this.#check = checkOf(params);
-    [this.#params, this.#result] = [params, result];
+  #look({ attrs, lastChild: result }) {
+    const { required, banned, limit, params } = attrs;
+    const wishes = [required, banned, limit, params].join("\n");
+    if (wishes === this.#wishes && result === this.#result) return this.#words;
+    if (wishes !== this.#wishes) this.#check = checkOf(settingsOf(attrs));
+    [this.#wishes, this.#result] = [wishes, result];
     this.#words = this.#check ? told(result, this.#check) : "";
     return this.#words;
   }
 }
 
-function checkOf(params) {
-  let values = {};
-  try {
-    values = JSON.parse(params || "{}") ?? {};
-  } catch {
-    // as if nothing were set
-  }
-  const [required, banned] = [asPhrases(values.required), asPhrases(values.banned)];
-  const limit = asLimit(values.limit);
+function checkOf(settings) {
+  const [required, banned] = [asPhrases(settings.required), asPhrases(settings.banned)];
+  const limit = asLimit(settings.limit);
   return required.length || banned.length || limit ? checkFor({ required, banned, limit }) : null;
 }
 

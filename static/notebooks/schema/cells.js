@@ -3,7 +3,7 @@
  * only, never in a list, a quote, a table or another cell. apps/notebooks/chain/cells.py reads the same shapes.
  *
  *   textCell         attrs cellId (uuid), name; content: blocks that people write and prompts refer to
- *   promptCell       attrs cellId, name, params (a JSON object as string); content: cellInstruction cellResult
+ *   promptCell       attrs cellId, name and its settings (chain/settings.js); content: cellInstruction cellResult
  *   cellInstruction  text, line breaks and reference chips
  *   cellResult       blocks; what a model wrote carries the mark `output`
  *   cellReference    a chip: attrs cellId, notebookId (null: this notebook), mode ("live" or "released"),
@@ -13,6 +13,8 @@ import { Node } from "@tiptap/core";
 
 const cellId = { default: null, parseHTML: (dom) => dom.dataset.cellId || null, rendered: false };
 const name = { default: "", parseHTML: (dom) => dom.dataset.name ?? "", rendered: false };
+const SETTINGS = ["length", "adventurous", "variants", "required", "banned", "limit"];
+const OF_BEFORE = "params"; // all settings as one
 
 export const TextCell = Node.create({
   name: "textCell",
@@ -45,25 +47,23 @@ export const PromptCell = Node.create({
   draggable: true,
 
   addAttributes() {
-    return {
-      cellId,
-      name,
-      params: { default: "{}", parseHTML: (dom) => dom.dataset.params || "{}", rendered: false },
-    };
+    const setting = (key) => ({
+      default: null,
+      parseHTML: (dom) => dom.dataset[key] ?? null,
+      renderHTML: ({ [key]: value }) => (value === null ? {} : { [`data-${key}`]: value }),
+    });
+    const settings = [...SETTINGS, OF_BEFORE].map((key) => [key, setting(key)]);
+    return { cellId, name, ...Object.fromEntries(settings) };
   },
 
   parseHTML() {
     return [{ tag: "section[data-prompt-cell]" }];
   },
 
-  renderHTML({ node }) {
-    const { cellId, name, params } = node.attrs;
-    const attributes = { class: "prompt-cell", "data-prompt-cell": "", "aria-label": String(name) };
-    return [
-      "section",
-      { ...attributes, "data-cell-id": cellId, "data-name": name, "data-params": params },
-      0,
-    ];
+  renderHTML({ node, HTMLAttributes }) {
+    const { cellId, name } = node.attrs;
+    const shown = { class: "prompt-cell", "data-prompt-cell": "", "aria-label": String(name) };
+    return ["section", { ...shown, ...HTMLAttributes, "data-cell-id": cellId, "data-name": name }, 0];
   },
 });
 

@@ -1,2 +1,2 @@
 /** Of the document's node types. Raise it with every change of this folder, here and in apps/notebooks/models.py. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apps.notebooks.chain.cells import Parameters
+from apps.notebooks.chain.cells import Parameters, as_attributes
 from apps.notebooks.chain.references import as_name
 from inferencecloud.evaluation.limits import Unit, count, has_phrase
 
@@ -47,6 +47,21 @@ LIMITS: list[Any] = [
     *({"unit": "words", "high": high} for high in (True, "65", None, [65])),
     *({"unit": unit, "high": 65} for unit in ("pages", "", None, 7, ["words"])),
     *({"high": 65}, {"unit": "words"}, {}, [], ["words", 65], "words", 65, None),
+]
+SETTINGS: list[dict[str, str | None]] = [
+    {},
+    {"length": None, "params": None},
+    {"params": "{}"},
+    {"params": "[", "required": "["},
+    {"length": '"long"', "variants": "3", "adventurous": "0"},
+    {"required": '["oats", "rye"]', "banned": "[]", "limit": '{"unit":"words","high":65}'},
+    {"params": '{"length": "short", "variants": 2, "banned": ["rye"]}'},
+    {
+        "params": '{"length": "short", "variants": 4, "banned": ["a"]}',
+        "variants": "1",
+        "banned": "[]",
+    },
+    {"params": '{"limit": {"unit": "words", "high": 7}, "adventurous": 4}', "limit": "null"},
 ]
 COUNTED = [
     "",
@@ -162,21 +177,26 @@ def test_commas_and_lines_divide_phrases_but_no_number(
     assert read == {"phrases": phrases, "isAll": is_all}
 
 
-def test_what_is_not_set_is_not_kept_in_a_cell(run: Any) -> None:
-    written = [
-        '{"length":"long","required":[],"banned":["a"],"limit":null}',
-        "{}",
-        "no json",
-        '{"limit":{"unit":"words","high":65}}',
+def test_browser_and_server_read_the_same_settings(run: Any) -> None:
+    read = run("settings", sent=json.dumps(SETTINGS))["read"]
+    usual = {"required": [], "banned": [], "limit": None}
+    assert read == [usual | Parameters.of_cell(attrs).as_json() for attrs in SETTINGS]
+    assert len({json.dumps(one) for one in read}) == len(SETTINGS) - 3
+
+
+def test_two_people_who_change_two_settings_at_once_both_have_their_way(run: Any) -> None:
+    both = run("settings", sent="[]")["both"]
+    assert [Parameters.of_cell(attrs).as_json() for attrs in both] == [
+        {"length": "long", "adventurous": 4, "variants": 2},  # each set one
+        {"length": "long", "adventurous": 2, "variants": 3, "banned": ["b"]},  # kept as one before
     ]
-    plain = {"length": "medium", "adventurous": 2, "variants": 1}
-    kept = run("wording", sent=json.dumps({"kept": written}))["kept"]
-    assert [json.loads(one) for one in kept] == [
-        {**plain, "length": "long", "banned": ["a"]},
-        plain,
-        plain,
-        {**plain, "limit": {"unit": "words", "high": 65}},
-    ]
+    assert all("a phrase of before" not in str(attrs) for attrs in both)
+
+
+def test_a_copied_cell_has_the_settings_of_its_original(run: Any) -> None:
+    copied = run("settings", sent=json.dumps(SETTINGS))["copied"]
+    given = [{name: one for name, one in attrs.items() if one is not None} for attrs in SETTINGS]
+    assert copied == given
 
 
 def test_browser_and_server_read_the_same_limits(run: Any) -> None:
@@ -193,8 +213,8 @@ def test_browser_and_server_count_the_same(run: Any) -> None:
 
 
 def test_the_line_says_when_the_text_is_too_long(run: Any) -> None:
-    def line(*paragraphs: str, **params: Any) -> dict[str, Any]:
-        return {"params": json.dumps(params), "paragraphs": paragraphs}
+    def line(*paragraphs: str, **settings: Any) -> dict[str, Any]:
+        return {"settings": as_attributes(settings), "paragraphs": paragraphs}
 
     twelve = {"unit": "characters", "high": 12}
     lines = [
@@ -216,10 +236,12 @@ def test_the_line_says_when_the_text_is_too_long(run: Any) -> None:
 
 
 def test_the_line_says_what_is_missing_and_what_should_not_be_there(run: Any) -> None:
-    params = json.dumps({"required": ["snooze button", "$85.99"], "banned": ["premium"]})
+    wishes = as_attributes({"required": ["snooze button", "$85.99"], "banned": ["premium"]})
 
-    def line(*paragraphs: str, params: str = params, quiet: bool = False) -> dict[str, Any]:
-        return {"params": params, "paragraphs": paragraphs, "quiet": quiet}
+    def line(
+        *paragraphs: str, settings: dict[str, str] = wishes, quiet: bool = False
+    ) -> dict[str, Any]:
+        return {"settings": settings, "paragraphs": paragraphs, "quiet": quiet}
 
     lines = [
         line("A clock with a snooze", "button"),
@@ -228,9 +250,11 @@ def test_the_line_says_what_is_missing_and_what_should_not_be_there(run: Any) ->
         line("A premium clock", quiet=True),
         line("A premium clock, snooze button, $85.99"),
         line(""),
-        line("A premium clock", params="{}"),
-        line("A premium clock", params="null"),
-        line("A premium clock", params="["),
+        line("A premium clock", settings={}),
+        line("A premium clock", settings={"banned": "null"}),
+        line("A premium clock", settings={"banned": "["}),
+        line("A premium clock", settings={"params": '{"banned": ["premium"]}'}),
+        line("A premium clock", settings={"params": '{"banned": ["premium"]}', "banned": "[]"}),
     ]
     found = run("wording", sent=json.dumps({"lines": lines}))
     assert found["lines"] == [
@@ -240,5 +264,7 @@ def test_the_line_says_what_is_missing_and_what_should_not_be_there(run: Any) ->
         None,
         "Says: premium",
         *[None] * 4,
+        "Says: premium",
+        None,
     ]
     assert found["looks"] == 1

@@ -12,6 +12,7 @@ from apps.notebooks.chain.cells import (
     Parameters,
     Result,
     Results,
+    as_attributes,
     cells_of,
     replace_result,
     results_of,
@@ -45,7 +46,7 @@ def chip(cell, **attrs):
 def prompt_cell(*instruction, result=None, cell=TAGLINE, name="tagline", **params):
     return {
         "type": "promptCell",
-        "attrs": {"cellId": str(cell), "name": name, "params": json.dumps(params)},
+        "attrs": {"cellId": str(cell), "name": name, **as_attributes(params)},
         "content": [
             {"type": "cellInstruction", "content": [*instruction]},
             {"type": "cellResult", "content": result or [paragraph()]},
@@ -110,16 +111,17 @@ def test_a_cell_without_a_valid_id_is_left_out():
             Parameters(variants=4, adventurous=0),
         ),
         ('{"length": "long", "variants": true}', Parameters(length="long")),
-        ({"variants": 3}, Parameters(variants=3)),
         (
             '{"required": [" snooze\\n button", "Snooze Button", "", 7, null, ["a"]], "banned": "a"}',
             Parameters(required=("snooze button",)),
         ),
         (
-            {"banned": ["y" * 81, "x" * 80, "a\0b", "half \ud83d", "\t"], "required": {"a": 1}},
+            json.dumps(
+                {"banned": ["y" * 81, "x" * 80, "a\0b", "half \ud83d", "\t"], "required": {"a": 1}}
+            ),
             Parameters(banned=("x" * 80,)),
         ),
-        ({"length": [], "limit": {"unit": [], "high": 1}}, Parameters()),
+        ('{"length": [], "limit": {"unit": [], "high": 1}}', Parameters()),
         (
             '{"limit": {"unit": "words", "high": 65}}',
             Parameters(limit=Limit(unit="words", high=65)),
@@ -127,7 +129,32 @@ def test_a_cell_without_a_valid_id_is_left_out():
     ],
 )
 def test_parameters_that_make_no_sense_become_the_default(written, expected):
-    assert Parameters.parse(written) == expected
+    assert Parameters.of_cell({"params": written}) == expected
+
+
+@pytest.mark.parametrize(
+    ("attrs", "expected"),
+    [
+        ({}, Parameters()),
+        ({"length": '"long"', "variants": "3"}, Parameters(length="long", variants=3)),
+        ({"length": "long", "variants": None, "adventurous": ""}, Parameters()),
+        (
+            {"params": '{"length": "long", "variants": 3}', "length": '"short"'},
+            Parameters(length="short", variants=3),
+        ),
+        (
+            {"params": '{"banned": ["a"], "required": ["b"]}', "banned": "[]"},
+            Parameters(required=("b",)),
+        ),
+        ({"params": '{"limit": {"unit": "words", "high": 65}}', "limit": "null"}, Parameters()),
+        (
+            {"required": ["no", "JSON"], "variant_limit": "9", "params": '{"variant_limit": 9}'},
+            Parameters(),
+        ),
+    ],
+)
+def test_a_setting_of_its_own_counts_before_those_that_are_kept_together(attrs, expected):
+    assert Parameters.of_cell(attrs) == expected
 
 
 def test_no_more_phrases_are_kept_than_a_person_can_mean():

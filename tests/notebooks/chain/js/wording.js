@@ -1,6 +1,5 @@
 /** Phrases as the browser reads and finds them: cases in as JSON, what was made of them out. */
 import { readFileSync } from "node:fs";
-import { asWritten, parameters } from "../../../../static/notebooks/chain/fields.js";
 import { asLimit, count } from "../../../../static/notebooks/chain/limits.js";
 import {
   asPhrases,
@@ -20,7 +19,7 @@ useWords({
 });
 
 const sent = JSON.parse(readFileSync(0, "utf8"));
-const { lists = [], typed = [], found = [], kept = [], lines = [], limits = [], counted = [] } = sent;
+const { lists = [], typed = [], found = [], lines = [], limits = [], counted = [] } = sent;
 
 /** Whether the phrase stands in the text; both ways of asking must agree. */
 function stands([text, phrase]) {
@@ -29,14 +28,14 @@ function stands([text, phrase]) {
   return present.length === 1;
 }
 
-function cell(params, paragraphs) {
+function cell(settings, paragraphs) {
   const content = paragraphs.map((text) => ({
     type: "paragraph",
     content: text ? [{ type: "text", text }] : [],
   }));
   return schema.nodeFromJSON({
     type: "promptCell",
-    attrs: { cellId: "1", name: "a", params },
+    attrs: { cellId: "1", name: "a", ...settings },
     content: [{ type: "cellInstruction" }, { type: "cellResult", content }],
   });
 }
@@ -44,15 +43,15 @@ function cell(params, paragraphs) {
 function drawn() {
   const dom = { textContent: "", hidden: true };
   const line = new WordingLine(dom);
-  return lines.map(({ params, paragraphs, quiet }) => {
-    line.show(cell(params, paragraphs), quiet);
+  return lines.map(({ settings, paragraphs, quiet }) => {
+    line.show(cell(settings, paragraphs), quiet);
     return dom.hidden ? null : dom.textContent;
   });
 }
 
 /** How often the text is looked at when the same node is drawn again and again. */
 function looks() {
-  const node = cell('{"required": ["oats"]}', ["Rye"]);
+  const node = cell({ required: '["oats"]' }, ["Rye"]);
   const { lastChild } = node;
   const look = lastChild.textBetween.bind(lastChild);
   let count = 0;
@@ -70,7 +69,6 @@ process.stdout.write(
     lists: lists.map(asPhrases),
     typed: typed.map(typedPhrases),
     found: found.map(stands),
-    kept: kept.map((written) => asWritten(parameters(written))),
     lines: drawn(),
     limits: limits.map(asLimit),
     counted: counted.map(([text, unit]) => count(text, unit)),
