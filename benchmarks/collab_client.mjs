@@ -12,6 +12,7 @@ import * as decoding from "lib0/decoding";
 import * as encoding from "lib0/encoding";
 import WebSocket from "ws";
 import * as Y from "yjs";
+import { SCHEMA_VERSION } from "../static/notebooks/schema/version.js";
 
 const REMOTE = "remote";
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -118,7 +119,9 @@ class OurLine extends Line {
   #nextId = 1;
 
   greet() {
-    this.socket.send(JSON.stringify({ type: "hello", schema: 1, client: this.copy.client, seq: 0 }));
+    this.socket.send(
+      JSON.stringify({ type: "hello", schema: SCHEMA_VERSION, client: this.copy.client, seq: 0 }),
+    );
   }
 
   put(update) {

@@ -9,6 +9,7 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import WebSocket from "ws";
+import { SCHEMA_VERSION } from "../static/notebooks/schema/version.js";
 import { Copy, Eyes, pause, percentiles, person, Typist, Watch } from "./collab_client.mjs";
 
 const FIRST_PAUSE_MS = 400;
@@ -120,7 +121,7 @@ class Idler {
     const late = setTimeout(() => this.#giveUp(socket), WELCOME_WITHIN_MS);
     socket.on("open", () => {
       const client = Math.floor(Math.random() * 2 ** 32);
-      socket.send(JSON.stringify({ type: "hello", schema: 1, client, seq: 0 }));
+      socket.send(JSON.stringify({ type: "hello", schema: SCHEMA_VERSION, client, seq: 0 }));
     });
     socket.on("message", (data) => {
       if (this.isJoined || typeof data !== "string" || JSON.parse(data).type !== "welcome") return;

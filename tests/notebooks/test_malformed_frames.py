@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText, merge_updates
 
 from apps.notebooks import messages, mirrors
-from apps.notebooks.models import DocUpdate, Notebook
+from apps.notebooks.models import SCHEMA_VERSION, DocUpdate, Notebook
 from apps.organizations.models import Role
 from apps.realtime.database import close_threads
 from tests import factories
@@ -118,7 +118,7 @@ async def test_no_malformed_frame_of_a_reader_crashes_the_server(
         socket = Socket(notebook.pk, session)
         await socket.open()
         if chance.random() < 0.5:
-            await socket.send({"type": "hello", "schema": 1, "client": 5, "seq": 0})
+            await socket.send({"type": "hello", "schema": SCHEMA_VERSION, "client": 5, "seq": 0})
             await socket.receive_kind(messages.SYNC)
         frame = bytes([chance.choice([0, 1, 2, 5, 200])]) + chance.randbytes(chance.randint(0, 50))
         await socket.send(frame if chance.random() < 0.7 else chance.randbytes(40).hex())
