@@ -6,13 +6,11 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from inferencecloud.evaluation.limits import UNSPACED
+
 _SPACES = re.compile(r"\s+")
 _SAME = str.maketrans("\u2018\u2019\u02bc\u2010\u2011", "'''--")  # apostrophes and hyphens
-# Scripts without spaces between words, where a word has no border to tell it by.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    "\U00020000-\U0003ffff]"
-)
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 @lru_cache(maxsize=4096)

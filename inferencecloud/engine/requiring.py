@@ -8,6 +8,7 @@ more. A phrase can still be left out; who needs it looks (`phrases.says`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +17,14 @@ from torch import Tensor
 
 from inferencecloud.engine.phrases import folded, says
 from inferencecloud.engine.vocabulary import Vocabulary
+from inferencecloud.evaluation.limits import UNSPACED, WIDE_STOPS
 
 # Added to a logit, in nats. More keeps more phrases, and says more of them twice (measured in ADR 29).
 BEGIN, GO_ON = 3.5, 7.0
 _OPENING = frozenset("\"'\u2018\u201c\u00ab([")
-_SENTENCE_ENDS = frozenset(".!?\u2026")
+_SENTENCE_ENDS = frozenset(".!?\u2026" + WIDE_STOPS)
+_NEEDS_NO_SPACE = re.compile(f"[{UNSPACED}\u3000-\u303f\uff00-\uff65]")
+_HANGUL = re.compile("[\uac00-\ud7af]")  # words have spaces between them
 
 Ids = tuple[int, ...]
 
@@ -85,10 +89,15 @@ def _forms(phrase: str, vocabulary: Vocabulary) -> Iterable[_Form]:
     """Return the phrase as its tokens stand behind a word, and where a line begins."""
     for before, is_spaced in (("x", True), ("\n", False)):
         for is_first in (False, True):
-            words = phrase[0].upper() + phrase[1:] if is_first else phrase
+            words = _capitalized(phrase) if is_first else phrase
             ids = _ids_behind(before, " " + words if is_spaced else words, vocabulary)
             if ids:
                 yield _Form(ids, is_spaced, is_first)
+
+
+def _capitalized(phrase: str) -> str:
+    """Return the phrase with a capital; a name that begins small stays as it is ("iPhone")."""
+    return phrase[0].upper() + phrase[1:] if phrase.split()[0].islower() else phrase
 
 
 def _ids_behind(before: str, text: str, vocabulary: Vocabulary) -> Ids:
@@ -112,4 +121,6 @@ def _fits(form: _Form, text: str) -> bool:
 
 def _is_open(text: str) -> bool:
     """Tell whether a word may follow the text without a space."""
-    return not text or text[-1].isspace() or text[-1] in _OPENING
+    if not text or text[-1].isspace() or text[-1] in _OPENING:
+        return True
+    return bool(_NEEDS_NO_SPACE.match(text[-1])) and not _HANGUL.match(text[-1])

@@ -8,12 +8,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 Unit = Literal["words", "characters", "sentences"]
+# Letters of scripts that put no space between words, or (Hangul) particles on them: words have no border.
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
 _WORD = re.compile(r"\S*\w\S*")
-_SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)")
-_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)|(?=\n)")  # of a sentence, of a line
+WIDE_STOPS = (
+    "\u3002\uff01\uff1f"  # full stop, exclamation and question mark of Chinese and Japanese
+)
+_WIDE_CLOSERS = "\u300d\u300f\uff09\u3009\u300b\u201d\u2019"
+_STOP = r"[.!?]+[\"')\]]*"  # ends a sentence where a space follows
+_WIDE_STOP = f"[{WIDE_STOPS}]+[{_WIDE_CLOSERS}]*"  # needs none
+_SENTENCE_END = re.compile(rf"{_STOP}(?=\s|$)|{_WIDE_STOP}")
+_LINE_END = r"(?=\n)"
+_END = re.compile(rf"{_STOP}(?=\s)|{_WIDE_STOP}(?=[^{WIDE_STOPS}{_WIDE_CLOSERS}])|{_LINE_END}")
 _LONGEST_END = 8  # characters
 _LIST_NUMBER = re.compile(r"^\s*\d+\.\Z", re.MULTILINE)
-_LAST_END = re.compile(r"[.!?]+[\"')\]]*\s*\Z")
+_LAST_END = re.compile(rf"(?:{_STOP}|{_WIDE_STOP})\s*\Z")
+_LETTER = rf"[^\W{UNSPACED}]"
+_IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +82,7 @@ def cut(text: str, limit: Limit) -> str:
 def ends(text: str, *, start: int = 0) -> Iterator[tuple[int, bool]]:
     """Yield where sentences and lines have ended, and whether it was a sentence.
 
-    Such an end is known by the white space behind it: "$3." may become "$3.50". A list's "1." is none.
+    Such an end is known by what stands behind it: "$3." may become "$3.50". A list's "1." is none.
 
     Args:
         text: What there is of it.
@@ -108,9 +122,14 @@ def _at_word_end(text: str, most: int) -> str:
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
-    """Return what finds the phrase as whole words, in any case and any spacing."""
+    """Return what finds the phrase as whole words, in any case and any spacing.
+
+    In scripts without spaces it is found wherever it stands.
+    """
     words = r"\s+".join(map(re.escape, phrase.split()))
-    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
+    before = "" if _IS_UNSPACED.match(phrase.strip()[:1]) else f"(?<!{_LETTER})"
+    after = "" if _IS_UNSPACED.match(phrase.strip()[-1:]) else f"(?!{_LETTER})"
+    return re.compile(f"{before}{words}{after}", re.IGNORECASE)
 
 
 def has_phrase(text: str, phrase: str) -> bool:

@@ -108,6 +108,10 @@ def _written(vocabulary: Vocabulary, so_far: str, phrase: str) -> str:
         ("", "tapered legs", "Tapered legs"),
         ("Made in", "Lima", " Lima"),
         ("It costs ", "$85.99", "$85.99"),
+        ("それは", "無料", "無料"),
+        ("それは。", "iPhone", "iPhone"),
+        ("Look.", "iPhone case", " iPhone case"),
+        ("서울", "무료", " 무료"),
     ],
 )
 def test_a_phrase_fits_its_place(

@@ -25,6 +25,7 @@ from inferencecloud.evaluation.limits import (
         ("It costs $12.50. It lasts - and lasts!", 7, 2),
         ('"Yes." he said', 3, 2),
         ("Version 2.5 is out. Have a look", 7, 2),
+        ("「いいね。」軽い水筒です。3.5リットル", 1, 3),
     ],
 )
 def test_words_and_sentences_are_counted(text: str, words: int, sentences: int) -> None:
@@ -55,6 +56,7 @@ def test_a_limit_holds_between_its_bounds() -> None:
         ("It costs much", "characters", 8, "It costs"),
         ("It costs much", "characters", 10, "It costs"),
         ("Unbroken", "characters", 3, "Unb"),
+        ("軽い。「いい。」水筒", "sentences", 2, "軽い。「いい。」"),
         ("One", "words", 0, ""),
     ],
 )
@@ -65,7 +67,7 @@ def test_what_is_too_long_is_cut_behind_a_word_or_a_sentence(
 
 
 @given(
-    st.text(alphabet='ab.! \n"', max_size=40),
+    st.text(alphabet='ab.! \n"軽。」', max_size=40),
     st.sampled_from(("words", "characters", "sentences")),
     st.integers(0, 6),
 )
@@ -83,6 +85,7 @@ def test_a_sentence_ends_with_its_sign_and_what_closes_behind_it() -> None:
     assert ends_with_a_sentence("It lasts!\n")
     assert not ends_with_a_sentence("It costs $12.5")
     assert not ends_with_a_sentence("One. Two")
+    assert ends_with_a_sentence("「軽い。」")
 
 
 def test_a_phrase_stands_as_whole_words_in_any_case_and_spacing() -> None:
@@ -90,6 +93,10 @@ def test_a_phrase_stands_as_whole_words_in_any_case_and_spacing() -> None:
     assert has_phrase("Now $49.50!", "$49.50")
     assert not has_phrase("Now $49.505", "$49.50")
     assert not has_phrase("Velorama", "Velora")
+    assert has_phrase("東京タワー", "タワー")
+    assert has_phrase("서울에서", "서울")
+    assert has_phrase("新しいiPhoneです", "iphone")
+    assert not has_phrase("新しいiPhonesです", "iphone")
     assert has_any("a b", ("x", "B"))
     assert not has_any("a b", ())
 
@@ -102,6 +109,8 @@ def test_an_end_is_known_by_what_follows_it() -> None:
         ('1. It costs $3.50.\n2. "Why?" A line', False),
     ]
     assert [end for end, _ in ends(text, start=19)] == [28, 35]
+    wide = "軽い。「いい。」水筒。"  # more may close behind the last
+    assert [wide[:end] for end, _ in ends(wide)] == ["軽い。", "軽い。「いい。」"]
 
 
 @pytest.mark.parametrize(
@@ -115,6 +124,7 @@ def test_an_end_is_known_by_what_follows_it() -> None:
         ("One two. #three #four #five", Limit(unit="characters", high=20), ""),
         ("A name\nAnother\nA thi", Limit(unit="characters", high=16), "A name\nAnother"),
         ("No end here", Limit(unit="characters", high=5), ""),
+        ("軽い水筒。青い水筒", Limit(unit="characters", high=8), "軽い水筒。"),
         ("It ends.", Limit(unit="characters", high=9), ""),  # "It ends.com" may come
     ],
 )

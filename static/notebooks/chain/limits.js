@@ -4,9 +4,14 @@
  */
 export const UNITS = ["characters", "words", "sentences"];
 export const HIGHEST = 10_000;
-export const LETTER = "[\\p{L}\\p{N}_]";
+/** Letters of scripts that set no space between words, or write particles onto them: no word has a border there. */
+export const UNSPACED =
+  "[\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u2e80-\\u2fdf\\u3005-\\u30ff\\u3400-\\u9fff\\uac00-\\ud7af" +
+  "\\uf900-\\ufaff\\u{20000}-\\u{3ffff}]";
+const LETTER = "[\\p{L}\\p{N}_]";
 const HAS_LETTER = new RegExp(LETTER, "u");
-const SENTENCE_END = /[.!?]+["')\]]*(?=\s|$)/g;
+export const SPACED_LETTER = `(?!${UNSPACED})${LETTER}`;
+const SENTENCE_END = /[.!?]+["')\]]*(?=\s|$)|[。！？]+[」』）〉》”’]*/g;
 
 /** Return a cell's limit; null where there is none, or one that makes no sense. */
 export function asLimit(value) {

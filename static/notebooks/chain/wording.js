@@ -5,12 +5,14 @@
  * inferencecloud/evaluation/limits.py: whole words, in any case and any spacing.
  */
 import { say } from "../editor/words.js";
-import { asLimit, count, LETTER } from "./limits.js";
+import { asLimit, count, SPACED_LETTER, UNSPACED } from "./limits.js";
 import { settingsOf } from "./settings.js";
 
 export const PHRASES_LIMIT = 20;
 export const PHRASE_CHARS = 80;
 const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
+const BEGINS_UNSPACED = new RegExp(`^${UNSPACED}`, "u");
+const ENDS_UNSPACED = new RegExp(`${UNSPACED}$`, "u");
 const BETWEEN = /\n|(?<!\d),|,(?!\d)/; // a comma within a number divides nothing
 
 function fold(words) {
@@ -49,7 +51,9 @@ function patternOf(phrase) {
   const words = straight(phrase)
     .split(/\s+/)
     .map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
-  return new RegExp(`(?<!${LETTER})${words.join("\\s+")}(?!${LETTER})`, "iu");
+  const before = BEGINS_UNSPACED.test(phrase) ? "" : `(?<!${SPACED_LETTER})`;
+  const after = ENDS_UNSPACED.test(phrase) ? "" : `(?!${SPACED_LETTER})`;
+  return new RegExp(`${before}${words.join("\\s+")}${after}`, "iu");
 }
 
 /**

@@ -38,6 +38,13 @@ FOUND = [
     ("must-have", "must"),
     ("1,000 hours", "1,000 hours"),
     ("東京タワー", "東京"),
+    ("東京タワー", "タワー"),
+    ("新しい iPhone15 です", "iPhone"),
+    ("新しいiPhoneです", "iPhone"),
+    ("新しいiPhoneです", "新しいi"),
+    ("서울에서 만나요", "서울"),
+    ("ทดลองใช้ฟรีวันนี้", "ฟรี"),
+    ("𠮷野家へ", "野家"),
     ("", "oats"),
 ]
 LIMITS: list[Any] = [
@@ -75,6 +82,8 @@ COUNTED = [
     "So [it ends.] So.it goes on.\nNew line.",
     "No end\nat all",
     "? ! ...",
+    "東京の水筒です。軽い！「いいね。」と彼は言う。3.5リットル",  # noqa: RUF001
+    "新品。Now in blue. 終わり？！",  # noqa: RUF001
     "Ends. -- !",
 ]
 WISHES = ["Tag line 2", "  Brief!  ", "", "42", "über uns", "a" * 60, "_x_", "A--B", "日本", "x_"]
