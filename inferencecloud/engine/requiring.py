@@ -97,7 +97,7 @@ def _forms(phrase: str, vocabulary: Vocabulary) -> Iterable[_Form]:
 
 def _capitalized(phrase: str) -> str:
     """Return the phrase with a capital; a name that begins small stays as it is ("iPhone")."""
-    return phrase[0].upper() + phrase[1:] if phrase.split()[0].islower() else phrase
+    return phrase[0].upper() + phrase[1:] if phrase.split(maxsplit=1)[0].islower() else phrase
 
 
 def _ids_behind(before: str, text: str, vocabulary: Vocabulary) -> Ids:

@@ -18,7 +18,10 @@ WIDE_STOPS = (
     "\u3002\uff01\uff1f"  # full stop, exclamation and question mark of Chinese and Japanese
 )
 _WIDE_CLOSERS = "\u300d\u300f\uff09\u3009\u300b\u201d\u2019"
-_STOP = r"[.!?]+[\"')\]]*"  # ends a sentence where a space follows
+# A full stop behind these ends no sentence; behind "No" none where a number follows.
+_ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "Mt", "vs", "approx", r"e\.g", r"i\.e")
+_NO_ABBREVIATION = "".join(rf"(?<!\b{word})" for word in _ABBREVIATIONS) + r"(?!(?<=\bNo)\.\s\d)"
+_STOP = rf"{_NO_ABBREVIATION}[.!?]+[\"')\]]*"  # ends a sentence where a space follows
 _WIDE_STOP = f"[{WIDE_STOPS}]+[{_WIDE_CLOSERS}]*"  # needs none
 _SENTENCE_END = re.compile(rf"{_STOP}(?=\s|$)|{_WIDE_STOP}")
 _LINE_END = r"(?=\n)"

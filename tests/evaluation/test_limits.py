@@ -25,6 +25,7 @@ from inferencecloud.evaluation.limits import (
         ("It costs $12.50. It lasts - and lasts!", 7, 2),
         ('"Yes." he said', 3, 2),
         ("Version 2.5 is out. Have a look", 7, 2),
+        ("Dr. Jart vs. No. 5, approx. $3. No. Why?", 9, 3),
         ("「いいね。」軽い水筒です。3.5リットル", 1, 3),
     ],
 )
@@ -109,6 +110,8 @@ def test_an_end_is_known_by_what_follows_it() -> None:
         ('1. It costs $3.50.\n2. "Why?" A line', False),
     ]
     assert [end for end, _ in ends(text, start=19)] == [28, 35]
+    doctor = "By Dr. Jart. Try e.g. No. 5 Prof. No"
+    assert [doctor[:end] for end, _ in ends(doctor)] == ["By Dr. Jart."]
     wide = "軽い。「いい。」水筒。"  # more may close behind the last
     assert [wide[:end] for end, _ in ends(wide)] == ["軽い。", "軽い。「いい。」"]
 
