@@ -14,13 +14,13 @@ UNSPACED = (
     "\U00020000-\U0003ffff"
 )
 _WORD = re.compile(r"\S*\w\S*")
-WIDE_STOPS = (
-    "\u3002\uff01\uff1f"  # full stop, exclamation and question mark of Chinese and Japanese
-)
+WIDE_STOPS = "\u3002\uff01\uff1f"  # what ends a Chinese or Japanese sentence
 _WIDE_CLOSERS = "\u300d\u300f\uff09\u3009\u300b\u201d\u2019"
-# A full stop behind these ends no sentence; behind "No" none where a number follows.
+# A full stop behind these ends no sentence; behind "No" none where a number follows, or may.
 _ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "Mt", "vs", "approx", r"e\.g", r"i\.e")
-_NO_ABBREVIATION = "".join(rf"(?<!\b{word})" for word in _ABBREVIATIONS) + r"(?!(?<=\bNo)\.\s\d)"
+_NO_ABBREVIATION = (
+    "".join(rf"(?<!\b{word})" for word in _ABBREVIATIONS) + r"(?!(?<=\bNo)\.\s(?:\d|\Z))"
+)
 _STOP = rf"{_NO_ABBREVIATION}[.!?]+[\"')\]]*"  # ends a sentence where a space follows
 _WIDE_STOP = f"[{WIDE_STOPS}]+[{_WIDE_CLOSERS}]*"  # needs none
 _SENTENCE_END = re.compile(rf"{_STOP}(?=\s|$)|{_WIDE_STOP}")

@@ -112,6 +112,7 @@ def test_an_end_is_known_by_what_follows_it() -> None:
     assert [end for end, _ in ends(text, start=19)] == [28, 35]
     doctor = "By Dr. Jart. Try e.g. No. 5 Prof. No"
     assert [doctor[:end] for end, _ in ends(doctor)] == ["By Dr. Jart."]
+    assert list(ends("Try No. ")) == []
     wide = "軽い。「いい。」水筒。"  # more may close behind the last
     assert [wide[:end] for end, _ in ends(wide)] == ["軽い。", "軽い。「いい。」"]
 

@@ -85,6 +85,7 @@ COUNTED = [
     "東京の水筒です。軽い！「いいね。」と彼は言う。3.5リットル",  # noqa: RUF001
     "新品。Now in blue. 終わり？！",  # noqa: RUF001
     "Ends. -- !",
+    "He said No. ",
     "Dr. Jart and Mr. Lee vs. Mrs. Low, e.g. in St. Moritz. No. 5? No. It is approx. 3.",
 ]
 WISHES = ["Tag line 2", "  Brief!  ", "", "42", "über uns", "a" * 60, "_x_", "A--B", "日本", "x_"]
