@@ -265,7 +265,8 @@ def test_an_attribute_that_holds_deep_json_breaks_no_reading(
 ) -> None:
     victim = Typist(notebook)
     before = victim.doc.get_state()
-    attributes = {"cellId": "0190b0a0-0000-7000-8000-000000000001", "params": written}
+    cell = "0190b0a0-0000-7000-8000-000000000001"
+    attributes = {"cellId": cell, "params": written, "required": written}
     victim.fragment.children.append(XmlElement("promptCell", attributes))
     assert append(notebook, bytes(victim.doc.get_update(before))) == [None]
     execution.project(notebook.pk)
