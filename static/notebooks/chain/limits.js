@@ -11,7 +11,8 @@ export const UNSPACED =
 const LETTER = "[\\p{L}\\p{N}_]";
 const HAS_LETTER = new RegExp(LETTER, "u");
 export const SPACED_LETTER = `(?!${UNSPACED})${LETTER}`;
-const NO_ABBREVIATION = "(?<!\\b(?:Dr|Mr|Mrs|Ms|Prof|St|Mt|vs|approx|e\\.g|i\\.e))(?!(?<=\\bNo)\\.\\s(?:\\d|$))";
+const NO_ABBREVIATION =
+  "(?<!\\b(?:Dr|Mr|Mrs|Ms|Prof|St|Mt|vs|approx|e\\.g|i\\.e))(?!(?<=\\bNo)\\.\\s(?:\\d|$))";
 const SENTENCE_END = new RegExp(`${NO_ABBREVIATION}[.!?]+["')\\]]*(?=\\s|$)|[。！？]+[」』）〉》”’]*`, "g");
 
 /** Return a cell's limit; null where there is none, or one that makes no sense. */
