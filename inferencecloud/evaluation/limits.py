@@ -23,12 +23,13 @@ _NO_ABBREVIATION = (
 )
 _STOP = rf"{_NO_ABBREVIATION}[.!?]+[\"')\]]*"  # ends a sentence where a space follows
 _WIDE_STOP = f"[{WIDE_STOPS}]+[{_WIDE_CLOSERS}]*"  # needs none
-_SENTENCE_END = re.compile(rf"{_STOP}(?=\s|$)|{_WIDE_STOP}")
-_LINE_END = r"(?=\n)"
-_END = re.compile(rf"{_STOP}(?=\s)|{_WIDE_STOP}(?=[^{WIDE_STOPS}{_WIDE_CLOSERS}])|{_LINE_END}")
+_SIGN = rf"(?=[.!?{WIDE_STOPS}\n])"  # first, for speed: elsewhere nothing else is tried
+_SENTENCE_END = re.compile(rf"{_SIGN}(?:{_STOP}(?=\s|$)|{_WIDE_STOP})")
+_WHOLE_WIDE_STOP = f"{_WIDE_STOP}(?=[^{WIDE_STOPS}{_WIDE_CLOSERS}])"
+_END = re.compile(rf"{_SIGN}(?:{_STOP}(?=\s)|{_WHOLE_WIDE_STOP}|(?=\n))")  # of a line, too
 _LONGEST_END = 8  # characters
 _LIST_NUMBER = re.compile(r"^\s*\d+\.\Z", re.MULTILINE)
-_LAST_END = re.compile(rf"(?:{_STOP}|{_WIDE_STOP})\s*\Z")
+_LAST_END = re.compile(rf"{_SIGN}(?:{_STOP}|{_WIDE_STOP})\s*\Z")
 _LETTER = rf"[^\W{UNSPACED}]"
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
